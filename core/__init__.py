@@ -1,0 +1,1 @@
+"""Shared ground: settings, logging, event identity, ledger, queue contract, EcomLinx API client."""

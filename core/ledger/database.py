@@ -1,0 +1,83 @@
+"""The ledger's engine: how to write to SQLite and PostgreSQL alike."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection
+from sqlmodel import SQLModel
+
+#: Seconds that a writer waits for SQLite's one write lock.
+SQLITE_BUSY_SECONDS = 15
+
+
+class Database:
+    """A connection pool to the ledger. Thread-safe."""
+
+    def __init__(self, url: str, *, pool_size: int = 5) -> None:
+        self.url = sa.make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.engine = _sqlite(self.url) if self.is_sqlite else _postgresql(self.url, pool_size)
+        self._writing = self.engine.execution_options(is_write=True)
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction that changes the ledger; committed at the end of the block."""
+        with self._writing.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A consistent look at the ledger."""
+        with self.engine.connect() as connection:
+            yield connection
+
+    def insert(self, model: type[SQLModel]) -> "sqlite.Insert | postgresql.Insert":
+        """An INSERT that knows ON CONFLICT, in this database's dialect."""
+        insert: Any = sqlite.insert if self.is_sqlite else postgresql.insert
+        statement: sqlite.Insert | postgresql.Insert = insert(table(model))
+        return statement
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+def table(model: type[SQLModel]) -> sa.Table:
+    """The SQL table of a model."""
+    return model.__table__  # type: ignore[attr-defined, no-any-return]
+
+
+def _sqlite(url: sa.URL) -> sa.Engine:
+    if url.database and url.database != ":memory:":
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(url, connect_args={"timeout": SQLITE_BUSY_SECONDS})
+
+    @sa.event.listens_for(engine, "connect")
+    def configure(connection: Any, _: object) -> None:
+        # Python's own implicit BEGIN is deferred, and a deferred transaction that turns to writing
+        # fails at once when another has written since. We begin ourselves, see below.
+        connection.isolation_level = None
+        connection.execute("PRAGMA journal_mode=WAL")
+        # NORMAL may lose the newest commits in a power cut, when Redis has already let go of them.
+        connection.execute("PRAGMA synchronous=FULL")
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        is_write = connection.get_execution_options().get("is_write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
+
+    return engine
+
+
+def _postgresql(url: sa.URL, pool_size: int) -> sa.Engine:
+    return sa.create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": 5, "application_name": "ecomlinx-hooks"},
+    )

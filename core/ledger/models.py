@@ -1,0 +1,181 @@
+"""The ledger's tables."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from sqlalchemy import JSON, BigInteger, Column, Index, Integer, LargeBinary, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+ID_MAX_CHARS = 36
+
+
+class DeliveryStatus(StrEnum):
+    """Where one handler's work on one event stands.
+
+    ::
+
+        pending --> running --> succeeded | skipped | dead | uncertain
+           ^           |
+           |           +------> retrying --+   (failed; due again at next_attempt_at)
+           +-------------------------------+
+           +----------- running            (its worker died: the lease ran out)
+
+    Only `pending` and due `retrying` deliveries are claimed, each by one worker.
+    """
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    SKIPPED = "skipped"
+    RETRYING = "retrying"
+    DEAD = "dead"
+    UNCERTAIN = "uncertain"
+
+    @property
+    def is_final(self) -> bool:
+        """True when nothing more happens by itself."""
+        return self in _FINAL
+
+
+_FINAL = frozenset(
+    {
+        DeliveryStatus.SUCCEEDED,
+        DeliveryStatus.SKIPPED,
+        DeliveryStatus.DEAD,
+        DeliveryStatus.UNCERTAIN,
+    }
+)
+
+
+class EventRecord(SQLModel, table=True):
+    """An event as it arrived; never changed afterwards."""
+
+    __tablename__: ClassVar[str] = "event"
+    __table_args__: ClassVar[Any] = (Index("ix_event_received_at", "received_at", "id"),)
+
+    id: str = Field(primary_key=True, max_length=ID_MAX_CHARS)
+    type: str | None
+    entity: str | None
+    source: str
+    created_at: datetime | None
+    received_at: datetime
+    raw: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    malformed: bool
+
+
+class DeliveryRecord(SQLModel, table=True):
+    """One handler's share of one event.
+
+    A `running` delivery belongs to `worker` until `lease_expires_at`. A `pending` one has been
+    queued until `lease_expires_at`; if nobody has claimed it by then, it is queued again.
+    """
+
+    __tablename__: ClassVar[str] = "delivery"
+    __table_args__: ClassVar[Any] = (
+        Index(
+            "ix_delivery_retrying",
+            "next_attempt_at",
+            postgresql_where=text("status = 'retrying'"),
+            sqlite_where=text("status = 'retrying'"),
+        ),
+        Index(
+            "ix_delivery_leased",
+            "lease_expires_at",
+            postgresql_where=text("status IN ('running', 'pending')"),
+            sqlite_where=text("status IN ('running', 'pending')"),
+        ),
+    )
+
+    event_id: str = Field(primary_key=True, max_length=ID_MAX_CHARS)
+    handler: str = Field(primary_key=True)
+    status: str
+    attempts: int
+    first_attempt_at: datetime | None
+    claimed_at: datetime | None
+    next_attempt_at: datetime | None
+    lease_expires_at: datetime | None
+    worker: str | None
+    note: str | None
+    error: str | None
+
+
+class AttemptRecord(SQLModel, table=True):
+    """One try of one delivery; only ever added."""
+
+    __tablename__: ClassVar[str] = "attempt"
+    __table_args__: ClassVar[Any] = (UniqueConstraint("event_id", "handler", "number"),)
+
+    id: int | None = Field(
+        default=None,
+        sa_column=Column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    )
+    event_id: str = Field(max_length=ID_MAX_CHARS)
+    handler: str
+    number: int
+    started_at: datetime
+    duration_ms: float | None
+    result: str
+    error_type: str | None
+    error_message: str | None
+    traceback: str | None
+    worker: str | None
+    api_calls: Any = Field(sa_column=Column(JSON, nullable=False))
+
+
+class StepState(StrEnum):
+    """What is known of a step's effect."""
+
+    STARTED = "started"
+    DONE = "done"
+
+
+class StepRecord(SQLModel, table=True):
+    """A named part of a handler's work whose result is remembered across attempts."""
+
+    __tablename__: ClassVar[str] = "step"
+
+    event_id: str = Field(primary_key=True, max_length=ID_MAX_CHARS)
+    handler: str = Field(primary_key=True)
+    name: str = Field(primary_key=True)
+    state: str
+    result: Any = Field(sa_column=Column(JSON, nullable=True))
+    updated_at: datetime
+
+
+class AlertState(StrEnum):
+    """Whether somebody has been told."""
+
+    PENDING = "pending"
+    SENT = "sent"
+    LOGGED = "logged"
+
+
+class AlertRecord(SQLModel, table=True):
+    """Everything that was raised under one fingerprint: the latest wording, and how often."""
+
+    __tablename__: ClassVar[str] = "alert"
+    __table_args__: ClassVar[Any] = (
+        Index(
+            "ix_alert_pending",
+            "next_send_at",
+            postgresql_where=text("state = 'pending'"),
+            sqlite_where=text("state = 'pending'"),
+        ),
+    )
+
+    fingerprint: str = Field(primary_key=True)
+    state: str
+    severity: str
+    title: str
+    body: str
+    labels: Any = Field(sa_column=Column(JSON, nullable=False))
+    event_id: str | None = Field(max_length=ID_MAX_CHARS)
+    handler: str | None
+    count: int
+    first_raised_at: datetime
+    last_raised_at: datetime
+    last_sent_at: datetime | None
+    next_send_at: datetime | None
+    send_attempts: int
+    error: str | None
