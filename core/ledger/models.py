@@ -172,10 +172,11 @@ class AlertRecord(SQLModel, table=True):
     labels: Any = Field(sa_column=Column(JSON, nullable=False))
     event_id: str | None = Field(max_length=ID_MAX_CHARS)
     handler: str | None
-    count: int
+    occurrences: int
     first_raised_at: datetime
     last_raised_at: datetime
     last_sent_at: datetime | None
     next_send_at: datetime | None
     send_attempts: int
+    told: Any = Field(sa_column=Column(JSON, nullable=False))
     error: str | None

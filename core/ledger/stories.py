@@ -1,0 +1,151 @@
+"""What the ledger tells of events: what arrived, who handled it, when, with what result."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from core.ledger.database import Database, table
+from core.ledger.models import AttemptRecord, DeliveryRecord, EventRecord
+
+_ATTEMPT = table(AttemptRecord)
+_DELIVERY = table(DeliveryRecord)
+_EVENT = table(EventRecord)
+_BRIEF = [column for column in _EVENT.c if column.name != "raw"]
+
+Row = sa.Row[Any]
+Story = dict[str, Any]
+
+
+def latest(
+    database: Database,
+    *,
+    limit: int,
+    event_type: str | None = None,
+    status: str | None = None,
+    since: datetime | None = None,
+) -> list[Story]:
+    """The newest events first, without their bodies and attempts.
+
+    Args:
+        database: The ledger.
+        limit: At most so many.
+        event_type: Only these; `*` stands for any characters, as in ``order.*``.
+        status: Only events with a delivery of this status.
+        since: Only those received at this time or later.
+    """
+    query = sa.select(*_BRIEF).order_by(_EVENT.c.received_at.desc(), _EVENT.c.id).limit(limit)
+    if event_type:
+        query = query.where(_EVENT.c.type.like(_pattern(event_type), escape="\\"))
+    if status:
+        query = query.where(
+            sa.exists().where(_DELIVERY.c.event_id == _EVENT.c.id, _DELIVERY.c.status == status)
+        )
+    if since:
+        query = query.where(_EVENT.c.received_at >= since)
+    with database.read() as connection:
+        events = connection.execute(query).all()
+        deliveries = _deliveries(connection, [event.id for event in events])
+    return [{**_event(event), "deliveries": deliveries.get(event.id, [])} for event in events]
+
+
+def whole(database: Database, event_id: str) -> Story | None:
+    """One event's whole story; None where the ledger doesn't know it."""
+    with database.read() as connection:
+        event = connection.execute(sa.select(_EVENT).where(_EVENT.c.id == event_id)).one_or_none()
+        if event is None:
+            return None
+        deliveries = _deliveries(connection, [event_id]).get(event_id, [])
+        attempts = connection.execute(
+            sa.select(_ATTEMPT).where(_ATTEMPT.c.event_id == event_id).order_by(_ATTEMPT.c.number)
+        ).all()
+    for delivery in deliveries:
+        delivery["history"] = [
+            _attempt(row) for row in attempts if row.handler == delivery["handler"]
+        ]
+    return {
+        **_event(event),
+        "raw": event.raw.decode("utf-8", "backslashreplace"),
+        "deliveries": deliveries,
+    }
+
+
+def ids_like(database: Database, prefix: str, *, limit: int = 5) -> list[str]:
+    """The ids of events that begin with `prefix`."""
+    pattern = _escape(prefix) + "%"
+    with database.read() as connection:
+        return list(
+            connection.execute(
+                sa.select(_EVENT.c.id).where(_EVENT.c.id.like(pattern, escape="\\")).limit(limit)
+            ).scalars()
+        )
+
+
+def _deliveries(connection: Connection, event_ids: Sequence[str]) -> dict[str, list[Story]]:
+    rows = connection.execute(
+        sa.select(_DELIVERY)
+        .where(_DELIVERY.c.event_id.in_(event_ids))
+        .order_by(_DELIVERY.c.event_id, _DELIVERY.c.handler)
+    )
+    return _group(rows)
+
+
+def _group(rows: Iterable[Row]) -> dict[str, list[Story]]:
+    found: dict[str, list[Story]] = {}
+    for row in rows:
+        found.setdefault(row.event_id, []).append(
+            {
+                "handler": row.handler,
+                "status": row.status,
+                "attempts": row.attempts,
+                "next_attempt_at": _time(row.next_attempt_at),
+                "note": row.note,
+                "error": row.error,
+            }
+        )
+    return found
+
+
+def _event(row: Row) -> Story:
+    return {
+        "id": row.id,
+        "type": row.type,
+        "entity": row.entity,
+        "source": row.source,
+        "created_at": _time(row.created_at),
+        "received_at": _time(row.received_at),
+        "malformed": row.malformed,
+    }
+
+
+def _attempt(row: Row) -> Story:
+    error = row.error_type and {
+        "type": row.error_type,
+        "message": row.error_message,
+        "traceback": row.traceback,
+    }
+    return {
+        "number": row.number,
+        "started_at": _time(row.started_at),
+        "duration_ms": row.duration_ms,
+        "result": row.result,
+        "error": error,
+        "worker": row.worker,
+        "api_calls": row.api_calls,
+    }
+
+
+def _time(moment: datetime | None) -> str | None:
+    if moment is None:
+        return None
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _pattern(glob: str) -> str:
+    return _escape(glob).replace("*", "%")
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

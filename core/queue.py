@@ -1,0 +1,173 @@
+"""The queue contract: what receiver and sweep put into Redis, and workers take out."""
+
+import base64
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, NotRequired, TypedDict
+
+import orjson
+import redis
+from redis.backoff import NoBackoff
+from redis.client import Pipeline
+from redis.retry import Retry as ConnectionRetry
+from rq import Queue, Retry
+from rq.job import Job
+
+from core.events import Arrival, EventId, Source
+
+EVENTS_QUEUE = "events"
+ALERTS_QUEUE = "alerts"
+
+#: What Redis may ask a worker to run, and nothing else: whoever can write to Redis could otherwise
+#: name any function of any module.
+DISPATCH = "workers.dispatch.dispatch"
+SEND_ALERT = "workers.alerts.send"
+JOB_FUNCTIONS = frozenset({DISPATCH, SEND_ALERT})
+
+#: At most this many events travel in one job.
+BATCH_EVENTS = 64
+
+#: Jobs that are queued or running, by id, with the time in milliseconds at which they were queued.
+PENDING_KEY = "ecomlinx:pending"
+
+_SEEN_PREFIX = "ecomlinx:seen:"
+_RESULT_TTL_SECONDS = 60
+_FAILURE_TTL_SECONDS = 30 * 24 * 3600
+
+#: A batch watches over its own handlers' timeouts. This bound is for a batch that hangs itself.
+_JOB_TIMEOUT_SECONDS = 24 * 3600
+
+
+class ForbiddenJobError(Exception):
+    """A job in Redis names a function that is not ours."""
+
+
+class JSONSerializer:
+    """Jobs are JSON, never pickle: reading one runs nothing."""
+
+    @staticmethod
+    def dumps(value: Any) -> bytes:
+        """Encode what a job carries."""
+        return orjson.dumps(value)
+
+    @staticmethod
+    def loads(data: bytes) -> Any:
+        """Decode what a job carries."""
+        return orjson.loads(data)
+
+
+class GuardedJob(Job):
+    """A job that runs only the functions of this contract."""
+
+    @property
+    def func(self) -> Callable[..., Any]:
+        """The job's function.
+
+        Raises:
+            ForbiddenJobError: It isn't one of `JOB_FUNCTIONS`.
+        """
+        if self.func_name not in JOB_FUNCTIONS:
+            raise ForbiddenJobError(f"job {self.id} names a function that is not ours")
+        function: Callable[..., Any] = super().func
+        return function
+
+
+class WireEvent(TypedDict):
+    """An event within a job: whole when it is new, its id alone when the ledger has it already."""
+
+    id: str
+    source: NotRequired[str]
+    received_at: NotRequired[str]
+    body: NotRequired[str]
+    body_base64: NotRequired[str]
+
+
+def to_wire(arrival: Arrival) -> WireEvent:
+    """Put an event into JSON, its body unchanged to the byte."""
+    wire: WireEvent = {
+        "id": arrival.id,
+        "source": arrival.source.value,
+        "received_at": arrival.received_at.isoformat(),
+    }
+    try:
+        wire["body"] = arrival.raw.decode("utf-8")
+    except UnicodeDecodeError:
+        wire["body_base64"] = base64.b64encode(arrival.raw).decode("ascii")
+    return wire
+
+
+def from_wire(wire: WireEvent) -> Arrival | EventId:
+    """Read what `to_wire` wrote; an event without a body is in the ledger already."""
+    event_id = EventId(wire["id"])
+    if "body" in wire:
+        raw = wire["body"].encode("utf-8")
+    elif "body_base64" in wire:
+        raw = base64.b64decode(wire["body_base64"])
+    else:
+        return event_id
+    received_at = datetime.fromisoformat(wire["received_at"]).astimezone(UTC)
+    return Arrival(event_id, raw, received_at, Source(wire["source"]))
+
+
+def seen_key(event_id: EventId) -> str:
+    """The key of an event's duplicate marker."""
+    return _SEEN_PREFIX + event_id.removeprefix("evt_")
+
+
+def connect(url: str, *, timeout: timedelta, retries: int = 1) -> "redis.Redis":
+    """A Redis client that gives up on a command after `timeout`.
+
+    One retry, at once, is for the connection that Redis closed while it was idle.
+    """
+    seconds = timeout.total_seconds()
+    return redis.Redis.from_url(
+        url,
+        socket_timeout=seconds,
+        socket_connect_timeout=seconds,
+        retry=ConnectionRetry(NoBackoff(), retries, supported_errors=(redis.ConnectionError,)),
+        health_check_interval=30,
+    )
+
+
+def open_queue(name: str, connection: "redis.Redis") -> Queue:
+    """One of our queues."""
+    return Queue(name, connection=connection, serializer=JSONSerializer, job_class=GuardedJob)
+
+
+def enqueue_batch(queue: Queue, events: Iterable[WireEvent], pipeline: "Pipeline") -> str:
+    """Add one dispatch job for these events to a transaction; return the job's id."""
+    job_id = _enqueue(queue, DISPATCH, [list(events)], "dispatch", pipeline)
+    pipeline.zadd(PENDING_KEY, {job_id: int(time.time() * 1000)})
+    return job_id
+
+
+def enqueue_alert(queue: Queue, fingerprint: str, pipeline: "Pipeline") -> None:
+    """Add the job that sends one alert to a transaction."""
+    _enqueue(queue, SEND_ALERT, [fingerprint], "alert", pipeline)
+
+
+def _enqueue(
+    queue: Queue, function: str, arguments: list[Any], description: str, pipeline: "Pipeline"
+) -> str:
+    job_id = uuid.uuid4().hex
+    job = Queue.prepare_data(
+        function,
+        args=arguments,
+        job_id=job_id,
+        # RQ's own description would repeat the arguments, customers' data included, in the clear.
+        description=description,
+        timeout=_JOB_TIMEOUT_SECONDS,
+        result_ttl=_RESULT_TTL_SECONDS,
+        failure_ttl=_FAILURE_TTL_SECONDS,
+        # Without delay: RQ can lose a job between a failure and a delayed retry.
+        retry=Retry(max=2),
+    )
+    queue.enqueue_many([job], pipeline=pipeline)
+    return job_id
+
+
+def event_ids(wires: Iterable[Mapping[str, Any]]) -> list[EventId]:
+    """The ids of the events that a job carries."""
+    return [EventId(wire["id"]) for wire in wires]

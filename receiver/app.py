@@ -1,0 +1,111 @@
+"""The receiver as a Starlette application."""
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import redis
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from core.queue import EVENTS_QUEUE, connect, open_queue
+from core.settings import Settings, require_secrets
+from receiver import answers
+from receiver.commit import GroupCommitter
+from receiver.endpoint import WebhookEndpoint
+
+WEBHOOK_PATH = "/hooks/ecomlinx"
+
+#: An answer that takes longer is given up on by most senders.
+COMMIT_TIMEOUT = timedelta(seconds=2)
+
+#: Bodies that may wait for their commit in one process.
+BUFFER_BYTES = 64 * 1024 * 1024
+
+log = structlog.get_logger()
+
+
+def create_app(settings: Settings) -> Starlette:
+    """Build the receiver.
+
+    Raises:
+        SettingsError: There is no webhook secret.
+    """
+    secrets = require_secrets(settings)
+    connection = connect(settings.redis_url.get_secret_value(), timeout=COMMIT_TIMEOUT)
+    committer = GroupCommitter(
+        open_queue(EVENTS_QUEUE, connection),
+        dedupe_seconds=round(settings.dedupe_days * 24 * 3600),
+        buffer_bytes=BUFFER_BYTES,
+    )
+    webhook = WebhookEndpoint(
+        committer,
+        secrets,
+        max_body_bytes=settings.max_body_bytes,
+        body_seconds=settings.body_timeout,
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        committer.start()
+        _calm_garbage_collector()
+        log.info("receiver_ready", host=settings.host, port=settings.port, path=WEBHOOK_PATH)
+        yield
+        await asyncio.to_thread(committer.close)
+        connection.close()
+        log.info("receiver_stopped")
+
+    app = Starlette(
+        routes=[
+            Route(WEBHOOK_PATH, webhook),
+            Route("/healthz", _healthz),
+            Route("/readyz", _readyz(connection)),
+        ],
+        lifespan=lifespan,
+        exception_handlers={HTTPException: _http_error, Exception: _internal_error},
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+async def _healthz(_: Request) -> Response:
+    return JSONResponse({"status": "ok"})
+
+
+def _readyz(connection: "redis.Redis") -> Callable[[Request], Awaitable[Response]]:
+    async def readyz(_: Request) -> Response:
+        try:
+            await asyncio.to_thread(connection.ping)
+        except redis.RedisError:
+            return JSONResponse({"status": "unavailable", "redis": "unreachable"}, 503)
+        return JSONResponse({"status": "ready", "accepting": "redis"})
+
+    return readyz
+
+
+async def _http_error(_: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    code = error.detail.lower().replace(" ", "_")
+    headers = dict(error.headers or {})
+    answer = answers.error(error.status_code, code, error.detail, headers)
+    return Response(answer.body, answer.status, headers, "application/json")
+
+
+async def _internal_error(_: Request, error: Exception) -> Response:
+    log.error("request_failed", exc_info=error)
+    answer = answers.error(500, "internal_error", "The receiver failed: send the event again")
+    return Response(answer.body, answer.status, media_type="application/json")
+
+
+def _calm_garbage_collector() -> None:
+    """Leave start-up objects out of collections: a full one delays requests by 40 ms."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 50)

@@ -1,0 +1,87 @@
+"""The webhook endpoint: verify, commit, answer."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import structlog
+from starlette.types import Receive, Scope, Send
+
+from core import signature
+from core.events import Arrival, Malformed, Source, event_id, parse
+from receiver import answers
+from receiver.answers import Answer, Refusal
+from receiver.body import ClientGoneError, header, read_body
+from receiver.commit import BufferFullError, CommitError, Committer, Verdict
+from receiver.refusals import RefusalLog
+
+log = structlog.get_logger()
+
+_SIGNATURE = signature.HEADER.lower().encode()
+
+
+class WebhookEndpoint:
+    """An ASGI application for the one URL that EcomLinx posts to.
+
+    A class, because Starlette wraps a function in a request and a response object, and that costs
+    a third of what the receiver can take.
+
+    Args:
+        committer: Keeps events before they are answered.
+        secrets: Any of them may have signed a body.
+        max_body_bytes: Larger bodies are refused.
+        body_seconds: Slower bodies are refused.
+    """
+
+    def __init__(
+        self,
+        committer: Committer,
+        secrets: Sequence[bytes],
+        *,
+        max_body_bytes: int,
+        body_seconds: float,
+    ) -> None:
+        self._committer = committer
+        self._secrets = secrets
+        self._max_body_bytes = max_body_bytes
+        self._body_seconds = body_seconds
+        self._refusals = RefusalLog()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        try:
+            answer = await self._answer(scope, receive)
+        except Refusal as refusal:
+            self._refusals.note(refusal.reason, scope.get("client"))
+            answer = refusal.answer
+        except ClientGoneError:
+            return
+        await answer.send(send)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+        if scope["method"] != "POST":
+            raise Refusal(answers.METHOD_NOT_ALLOWED, "method_not_allowed")
+        raw = await read_body(
+            scope, receive, limit=self._max_body_bytes, seconds=self._body_seconds
+        )
+        if not signature.is_authentic(raw, header(scope, _SIGNATURE), self._secrets):
+            raise Refusal(answers.UNAUTHORIZED, "unauthorized")
+        return await self._keep(raw)
+
+    async def _keep(self, raw: bytes) -> Answer:
+        arrival = Arrival(event_id(raw), raw, datetime.now(UTC), Source.WEBHOOK)
+        try:
+            verdict = await self._committer.commit(arrival)
+        except CommitError:
+            raise Refusal(answers.UNAVAILABLE, "commit_failed") from None
+        except BufferFullError:
+            raise Refusal(answers.UNAVAILABLE, "buffer_full") from None
+        parsed = parse(raw)
+        if isinstance(parsed, Malformed):
+            log.warning("event_malformed", event_id=arrival.id, reason=parsed.reason)
+            return answers.malformed(arrival.id, parsed.reason)
+        log.debug(
+            "event_received", event_id=arrival.id, event_type=parsed.type, verdict=verdict.name
+        )
+        if verdict is Verdict.DUPLICATE:
+            return answers.duplicate(arrival.id)
+        return answers.accepted(arrival.id)
