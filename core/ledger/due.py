@@ -89,3 +89,15 @@ def _crashed_attempt(row: Row, now: datetime) -> dict[str, object]:
         "worker": row.worker,
         "api_calls": [],
     }
+
+
+def put_back(database: Database, event_ids: Sequence[EventId], now: datetime) -> None:
+    """Make deliveries that could not be queued due again at once."""
+    with database.write() as connection:
+        connection.execute(
+            sa.update(_DELIVERY)
+            .where(
+                _DELIVERY.c.event_id.in_(event_ids), _DELIVERY.c.status == DeliveryStatus.PENDING
+            )
+            .values(lease_expires_at=now)
+        )

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from core.ledger.claims import Claim
 from core.ledger.database import Database, table
@@ -42,31 +43,30 @@ class Outcome:
     api_calls: Sequence[dict[str, Any]] = field(default=())
 
 
-def record(database: Database, outcomes: Sequence[Outcome]) -> None:
-    """Write outcomes in one transaction.
+def record(database: Database, connection: Connection, outcomes: Sequence[Outcome]) -> None:
+    """Write how attempts ended.
 
     An outcome that comes too late, because the lease ran out and the delivery has moved on, changes
     nothing: the attempt's number no longer is the delivery's.
     """
-    with database.write() as connection:
-        insert = database.insert(DeliveryRecord)
-        changed = {name: insert.excluded[name] for name in _CHANGED}
-        still_ours = sa.and_(
-            _DELIVERY.c.status == DeliveryStatus.RUNNING,
-            _DELIVERY.c.attempts == insert.excluded.attempts,
-            _DELIVERY.c.worker == insert.excluded.worker,
-        )
-        # An upsert that only ever updates: it carries any number of rows in one statement.
-        connection.execute(
-            insert.on_conflict_do_update(
-                index_elements=["event_id", "handler"], set_=changed, where=still_ours
-            ).returning(_DELIVERY.c.event_id),
-            [_delivery_row(outcome) for outcome in outcomes],
-        )
-        connection.execute(
-            database.insert(AttemptRecord).on_conflict_do_nothing().returning(_ATTEMPT.c.id),
-            [_attempt_row(outcome) for outcome in outcomes],
-        )
+    insert = database.insert(DeliveryRecord)
+    changed = {name: insert.excluded[name] for name in _CHANGED}
+    still_ours = sa.and_(
+        _DELIVERY.c.status == DeliveryStatus.RUNNING,
+        _DELIVERY.c.attempts == insert.excluded.attempts,
+        _DELIVERY.c.worker == insert.excluded.worker,
+    )
+    # An upsert that only ever updates: it carries any number of rows in one statement.
+    connection.execute(
+        insert.on_conflict_do_update(
+            index_elements=["event_id", "handler"], set_=changed, where=still_ours
+        ).returning(_DELIVERY.c.event_id),
+        [_delivery_row(outcome) for outcome in outcomes],
+    )
+    connection.execute(
+        database.insert(AttemptRecord).on_conflict_do_nothing().returning(_ATTEMPT.c.id),
+        [_attempt_row(outcome) for outcome in outcomes],
+    )
 
 
 _CHANGED = ("status", "next_attempt_at", "lease_expires_at", "note", "error")

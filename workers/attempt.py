@@ -1,0 +1,128 @@
+"""One attempt: a handler runs, on its own thread, for one event."""
+
+import re
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from core.alerts import Alert
+from core.api import ApiCall, EcomLinx
+from core.ledger.claims import Claim
+from core.settings import HANDLER_PREFIX
+from handlers.context import Context
+from handlers.errors import Skip
+from handlers.events import Event
+from handlers.registry import Handler
+from workers.retry import HandlerTimeoutError
+from workers.runtime import Runtime
+from workers.steps import LedgerSteps
+
+#: Calls of one attempt that are kept in the ledger; a handler may make any number.
+_API_CALLS_MAX = 100
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an attempt ended, before anything is decided about it."""
+
+    started_at: datetime
+    duration_ms: float
+    returned: str | Mapping[str, Any] | None = None
+    error: BaseException | None = None
+    traceback: str | None = None
+    alerts: Sequence[Alert] = ()
+    api_calls: Sequence[ApiCall] = ()
+
+
+class Attempt:
+    """A handler, an event, and the claim that entitles us to bring them together."""
+
+    def __init__(self, runtime: Runtime, claim: Claim, event: Event, handler: Handler) -> None:
+        self.claim = claim
+        self.event = event
+        self.handler = handler
+        #: Events in one lane are handled one after the other.
+        self.lane = event.entity or event.id
+        self.started_at: datetime | None = None
+        self.deadline: float | None = None
+        self._runtime = runtime
+        self._api_calls: list[ApiCall] = []
+
+    def run(self) -> Ending:
+        """Run the handler; whatever it raises is part of the ending."""
+        started = time.perf_counter()
+        self.started_at = self._runtime.now()
+        self.deadline = time.monotonic() + self.handler.timeout
+        context = self._context()
+        returned, error = None, None
+        names = {"event_id": self.event.id, "handler": self.handler.name}
+        with structlog.contextvars.bound_contextvars(**names, attempt=self.claim.attempt):
+            try:
+                if not self._is_wanted():
+                    raise Skip("the handler's where= says no")
+                returned = self.handler.function(self.event, context)
+            # A handler may raise anything, SystemExit too: none of it may end the worker.
+            except BaseException as caught:  # noqa: BLE001
+                error = caught
+        return Ending(
+            started_at=self.started_at,
+            duration_ms=(time.perf_counter() - started) * 1000,
+            returned=returned,
+            error=error,
+            traceback=_traceback(error) if error else None,
+            alerts=context.alerts,
+            api_calls=tuple(self._api_calls[:_API_CALLS_MAX]),
+        )
+
+    def cut_off(self) -> Ending:
+        """The ending of an attempt that is given up on while it runs."""
+        now = self._runtime.now()
+        started_at = self.started_at or now
+        return Ending(
+            started_at=started_at,
+            duration_ms=(now - started_at).total_seconds() * 1000,
+            error=HandlerTimeoutError(
+                f"still running after its timeout of {self.handler.timeout:g} seconds"
+            ),
+            api_calls=tuple(self._api_calls[:_API_CALLS_MAX]),
+        )
+
+    def _is_wanted(self) -> bool:
+        return self.handler.where is None or bool(self.handler.where(self.event))
+
+    def _context(self) -> Context:
+        return Context(
+            event_id=self.event.id,
+            handler=self.handler.name,
+            attempt=self.claim.attempt,
+            api=self._api,
+            log=log,
+            steps=LedgerSteps(self._runtime.database, self.claim, self._runtime.now),
+            config=config_of(self.handler.name, self._runtime.handler_config),
+        )
+
+    def _api(self) -> EcomLinx:
+        return self._runtime.api().observed_by(self._api_calls.append)
+
+
+def config_of(handler: str, variables: Mapping[str, str]) -> dict[str, str]:
+    """Pick a handler's own settings out of all ``handler_*`` variables."""
+    prefix = HANDLER_PREFIX + re.sub(r"[^a-z0-9]", "_", handler.lower()) + "_"
+    return {
+        name.removeprefix(prefix): value
+        for name, value in variables.items()
+        if name.startswith(prefix)
+    }
+
+
+def _traceback(error: BaseException) -> str:
+    """The traceback from the handler's own frame on: ours would only be in the way."""
+    own = error.__traceback__.tb_next if error.__traceback__ else None
+    return "".join(traceback.format_exception(type(error), error, own))

@@ -1,0 +1,155 @@
+"""Runs the attempts of one job: many at once, one entity's events in their order."""
+
+import queue
+import time
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+
+import structlog
+
+from core.ledger import claims, outcomes
+from core.ledger.alerts import raise_alerts
+from workers.attempt import Attempt, Ending
+from workers.patience import until_ledger_answers
+from workers.runtime import LEASE_RENEWAL, Runtime
+from workers.threads import Task
+from workers.verdicts import Verdict, judge
+
+log = structlog.get_logger()
+
+#: How soon a timeout, a stop or the end of a lease is noticed while nothing else happens.
+_TICK_SECONDS = 0.25
+
+Finished = tuple[Attempt, Ending]
+Lane = deque[list[Attempt]]
+
+
+class Batch:
+    """The attempts of one job, from the first start to the last line in the ledger.
+
+    The thread that calls `run` starts attempts, writes their outcomes, as many as there are in one
+    transaction, and renews the leases of what still runs. Handlers never wait for a write.
+    """
+
+    def __init__(
+        self, runtime: Runtime, attempts: Iterable[Attempt], heartbeat: Callable[[], None]
+    ) -> None:
+        self._runtime = runtime
+        self._heartbeat = heartbeat
+        self._lanes = _lanes(attempts)
+        self._running: dict[Attempt, Task] = {}
+        self._busy: Counter[str] = Counter()
+        self._ended: queue.SimpleQueue[Finished] = queue.SimpleQueue()
+        self._next_renewal = time.monotonic() + LEASE_RENEWAL.total_seconds()
+        self._stop_deadline: float | None = None
+
+    def run(self) -> None:
+        """Return when every outcome is in the ledger, or handed back because we must stop."""
+        for lane in list(self._lanes.values()):
+            self._start_next(lane)
+        while self._running:
+            self._record([*self._wait_for_some(), *self._give_up_on_overdue()])
+            self._renew_leases()
+            if self._runtime.stopping.is_set() and self._must_leave():
+                break
+
+    def _start_next(self, lane: "Lane") -> None:
+        """Start the attempts at a lane's next event, all its handlers at once."""
+        for attempt in lane.popleft():
+            self._busy[attempt.lane] += 1
+            self._running[attempt] = self._runtime.threads.submit(partial(self._work, attempt))
+
+    def _work(self, attempt: Attempt) -> Callable[[], None]:
+        """Run on a handler thread; the end is reported only if nobody has given up on it."""
+        ending = attempt.run()
+        return partial(self._ended.put, (attempt, ending))
+
+    def _wait_for_some(self) -> list[Finished]:
+        """Everything that has ended; if nothing has, wait a moment for the first."""
+        ended: list[Finished] = []
+        try:
+            ended.append(self._ended.get(timeout=_TICK_SECONDS))
+            while True:
+                ended.append(self._ended.get_nowait())
+        except queue.Empty:
+            return ended
+
+    def _give_up_on_overdue(self) -> list[Finished]:
+        now = time.monotonic()
+        overdue = [a for a in self._running if a.deadline is not None and a.deadline < now]
+        given_up = [a for a in overdue if self._runtime.threads.give_up_on(self._running[a])]
+        return [(attempt, attempt.cut_off()) for attempt in given_up]
+
+    def _record(self, finished: Sequence[Finished]) -> None:
+        if not finished:
+            return
+        verdicts = [judge(self._runtime, attempt, ending) for attempt, ending in finished]
+        until_ledger_answers(self._runtime, partial(self._write, verdicts), self._heartbeat)
+        for attempt, _ in finished:
+            del self._running[attempt]
+        for attempt, _ in finished:
+            self._move_on(attempt.lane)
+
+    def _write(self, verdicts: Sequence[Verdict]) -> None:
+        database = self._runtime.database
+        with database.write() as connection:
+            outcomes.record(database, connection, [verdict.outcome for verdict in verdicts])
+            raised = [alert for verdict in verdicts for alert in verdict.alerts]
+            raise_alerts(database, connection, raised, self._runtime.now())
+
+    def _move_on(self, lane: str) -> None:
+        """Start a lane's next event once the last handler of the one before has ended."""
+        self._busy[lane] -= 1
+        if self._busy[lane] == 0 and self._lanes[lane]:
+            self._start_next(self._lanes[lane])
+
+    def _renew_leases(self) -> None:
+        self._heartbeat()
+        if time.monotonic() < self._next_renewal:
+            return
+        waiting = [a for lane in self._lanes.values() for attempts in lane for a in attempts]
+        mine = [attempt.claim for attempt in (*self._running, *waiting)]
+        if mine:
+            lease = self._runtime.lease()
+            renew = partial(claims.extend, self._runtime.database, mine, lease)
+            until_ledger_answers(self._runtime, renew, self._heartbeat)
+        self._next_renewal = time.monotonic() + LEASE_RENEWAL.total_seconds()
+
+    def _must_leave(self) -> bool:
+        """Begin no more, and tell whether the time for what has begun is over."""
+        now = time.monotonic()
+        if self._stop_deadline is None:
+            self._stop_deadline = now + self._runtime.shutdown_grace.total_seconds()
+            self._hand_back()
+        if now < self._stop_deadline:
+            return False
+        # Their leases run out by themselves; the sweep has them tried again.
+        for attempt in self._running:
+            log.warning("attempt_cut_off", event_id=attempt.event.id, handler=attempt.handler.name)
+        return bool(self._running)
+
+    def _hand_back(self) -> None:
+        unbegun = [attempt for attempt, task in self._running.items() if task.cancel()]
+        for attempt in unbegun:
+            del self._running[attempt]
+        unbegun += [a for lane in self._lanes.values() for attempts in lane for a in attempts]
+        self._lanes = defaultdict(deque)
+        if not unbegun:
+            return
+        mine = [attempt.claim for attempt in unbegun]
+        give = partial(claims.hand_back, self._runtime.database, mine, self._runtime.lease())
+        until_ledger_answers(self._runtime, give, self._heartbeat)
+        log.info("deliveries_handed_back", deliveries=len(unbegun))
+
+
+def _lanes(attempts: Iterable[Attempt]) -> "defaultdict[str, Lane]":
+    """Line up each entity's events, the oldest first, each with all its handlers' attempts."""
+    events: dict[str, list[Attempt]] = {}
+    for attempt in attempts:
+        events.setdefault(attempt.event.id, []).append(attempt)
+    lanes: defaultdict[str, Lane] = defaultdict(deque)
+    # A stable sort: EcomLinx's times are whole seconds, and arrival decides between equals.
+    for group in sorted(events.values(), key=lambda group: group[0].event.happened_at):
+        lanes[group[0].lane].append(group)
+    return lanes

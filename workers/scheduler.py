@@ -1,0 +1,74 @@
+"""The sweep's process: any number may run, one of them acts."""
+
+import threading
+from datetime import timedelta
+
+import redis
+import structlog
+from redis.exceptions import LockError
+from redis.lock import Lock
+from sqlalchemy.exc import SQLAlchemyError
+
+from workers.sweep import Sweep
+
+log = structlog.get_logger()
+
+INTERVAL = timedelta(seconds=2)
+
+#: When the one that acts dies, another takes over after so long.
+_TURN = timedelta(seconds=10)
+
+_LOCK_KEY = "ecomlinx:sweep"
+
+
+class Scheduler:
+    """Sweeps every two seconds while it is its turn."""
+
+    def __init__(self, sweep: Sweep, connection: "redis.Redis", stopping: threading.Event) -> None:
+        self._sweep = sweep
+        self._stopping = stopping
+        self._lock = Lock(connection, _LOCK_KEY, timeout=_TURN.total_seconds(), thread_local=False)
+        self._is_well = True
+
+    def run(self) -> None:
+        """Sweep until asked to stop; what goes wrong is said once, and tried again."""
+        while not self._stopping.is_set():
+            has_more = False
+            try:
+                has_more = self._is_my_turn() and self._sweep.run()
+                self._say_if_well_again()
+            except (redis.RedisError, SQLAlchemyError) as error:
+                self._say_once(error)
+            if not has_more:
+                self._stopping.wait(INTERVAL.total_seconds())
+        self._end_turn()
+
+    def _is_my_turn(self) -> bool:
+        if self._lock.owned():
+            try:
+                return bool(self._lock.reacquire())
+            except LockError:
+                log.info("sweep_turn_lost")
+                return False
+        if not self._lock.acquire(blocking=False):
+            return False
+        log.info("sweep_turn_taken")
+        return True
+
+    def _end_turn(self) -> None:
+        try:
+            if self._lock.owned():
+                self._lock.release()
+        except (redis.RedisError, LockError):
+            # The turn ends by itself soon.
+            log.debug("sweep_turn_not_released")
+
+    def _say_once(self, error: Exception) -> None:
+        if self._is_well:
+            log.error("sweep_failed", error=type(error).__name__, next_step="trying again")
+        self._is_well = False
+
+    def _say_if_well_again(self) -> None:
+        if not self._is_well:
+            log.info("sweep_works_again")
+        self._is_well = True

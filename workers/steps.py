@@ -1,0 +1,45 @@
+"""Runs a handler's steps, each once."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from pydantic_core import to_jsonable_python
+
+from core.ledger import steps
+from core.ledger.claims import Claim
+from core.ledger.database import Database
+from core.ledger.models import StepState
+from handlers.errors import UncertainStepError
+from workers.retry import is_outcome_unknown
+
+
+class LedgerSteps:
+    """The steps of one delivery, remembered in the ledger."""
+
+    def __init__(self, database: Database, claim: Claim, now: Callable[[], datetime]) -> None:
+        self._database = database
+        self._claim = claim
+        self._now = now
+
+    def run(self, name: str, function: Callable[[], Any], *, repeatable: bool) -> Any:
+        """Return the remembered result, or do the step and remember its result.
+
+        Raises:
+            UncertainStepError: The step began before, or has just been cut off, and whether it took
+                effect is unknown.
+        """
+        known = steps.begin(self._database, self._claim, name, self._now())
+        if known is not None and known.state is StepState.DONE:
+            return known.result
+        if known is not None and not repeatable:
+            raise UncertainStepError(name)
+        try:
+            result = to_jsonable_python(function())
+        except Exception as error:
+            if is_outcome_unknown(error) and not repeatable:
+                raise UncertainStepError(name) from error
+            steps.forget(self._database, self._claim, name)
+            raise
+        steps.finish(self._database, self._claim, name, result, self._now())
+        return result

@@ -1,0 +1,81 @@
+"""One pass over the ledger: whatever is due goes into the queues."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import redis
+import structlog
+from rq import Queue
+
+from core.ledger import alerts, due
+from core.ledger.database import Database
+from core.ledger.models import AlertState
+from core.queue import BATCH_EVENTS, enqueue_alert, enqueue_batch
+
+log = structlog.get_logger()
+
+#: A pass takes so many deliveries, and the next pass begins at once if there were as many.
+_DELIVERIES_MAX = 10 * BATCH_EVENTS
+_ALERTS_MAX = 100
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Queues what is due. Any number may run at once: each delivery is taken by one of them.
+
+    Attributes:
+        database: The ledger.
+        events: The queue for deliveries.
+        alerts: The queue for alerts; None where nobody is to be told, and a log line has to do.
+        now: The clock.
+    """
+
+    database: Database
+    events: Queue
+    alerts: Queue | None
+    now: Callable[[], datetime]
+
+    def run(self) -> bool:
+        """Make one pass; True if there may be more to do at once."""
+        queued = self._queue_deliveries()
+        self._queue_alerts()
+        return queued >= _DELIVERIES_MAX
+
+    def _queue_deliveries(self) -> int:
+        event_ids = due.take(self.database, self.now(), limit=_DELIVERIES_MAX)
+        for start in range(0, len(event_ids), BATCH_EVENTS):
+            batch = event_ids[start : start + BATCH_EVENTS]
+            try:
+                with self.events.connection.pipeline(transaction=True) as pipeline:
+                    enqueue_batch(self.events, ({"id": event_id} for event_id in batch), pipeline)
+                    pipeline.execute()
+            except redis.RedisError:
+                due.put_back(self.database, event_ids[start:], self.now())
+                raise
+        if event_ids:
+            log.debug("deliveries_queued", events=len(event_ids))
+        return len(event_ids)
+
+    def _queue_alerts(self) -> None:
+        for alert in alerts.take_due(self.database, self.now(), limit=_ALERTS_MAX):
+            if self.alerts is None:
+                log.warning("alert", **describe(alert))
+                alerts.mark_told(self.database, alert, self.now(), AlertState.LOGGED)
+                continue
+            with self.alerts.connection.pipeline(transaction=True) as pipeline:
+                enqueue_alert(self.alerts, alert.fingerprint, pipeline)
+                pipeline.execute()
+
+
+def describe(alert: alerts.DueAlert) -> dict[str, object]:
+    """An alert as the fields of a log line."""
+    return {
+        "severity": alert.severity,
+        "title": alert.title,
+        "fingerprint": alert.fingerprint,
+        "occurrences": alert.occurrences,
+        "event_id": alert.event_id,
+        "handler": alert.handler,
+        "body": alert.body or None,
+    }
