@@ -3,7 +3,7 @@
 import base64
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NotRequired, TypedDict
 
@@ -33,6 +33,7 @@ BATCH_EVENTS = 64
 PENDING_KEY = "ecomlinx:pending"
 
 _SEEN_PREFIX = "ecomlinx:seen:"
+_UPKEEP_LOCK_SECONDS = 60
 _RESULT_TTL_SECONDS = 60
 _FAILURE_TTL_SECONDS = 30 * 24 * 3600
 
@@ -72,6 +73,15 @@ class GuardedJob(Job):
             raise ForbiddenJobError(f"job {self.id} names a function that is not ours")
         function: Callable[..., Any] = super().func
         return function
+
+
+class JobQueue(Queue):
+    """A queue whose upkeep soon passes to another worker when the one that does it dies."""
+
+    def acquire_maintenance_lock(self) -> bool:
+        """Take the right to look after lost jobs. RQ's own lock outlives its owner by 15 min."""
+        key = self.registry_cleaning_key
+        return bool(self.connection.set(key, 1, nx=True, ex=_UPKEEP_LOCK_SECONDS))
 
 
 class WireEvent(TypedDict):
@@ -131,9 +141,9 @@ def connect(url: str, *, timeout: timedelta, retries: int = 1) -> "redis.Redis":
     )
 
 
-def open_queue(name: str, connection: "redis.Redis") -> Queue:
+def open_queue(name: str, connection: "redis.Redis") -> JobQueue:
     """One of our queues."""
-    return Queue(name, connection=connection, serializer=JSONSerializer, job_class=GuardedJob)
+    return JobQueue(name, connection=connection, serializer=JSONSerializer, job_class=GuardedJob)
 
 
 def enqueue_batch(queue: Queue, events: Iterable[WireEvent], pipeline: "Pipeline") -> str:
@@ -166,8 +176,3 @@ def _enqueue(
     )
     queue.enqueue_many([job], pipeline=pipeline)
     return job_id
-
-
-def event_ids(wires: Iterable[Mapping[str, Any]]) -> list[EventId]:
-    """The ids of the events that a job carries."""
-    return [EventId(wire["id"]) for wire in wires]

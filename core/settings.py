@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
@@ -156,6 +157,11 @@ class Settings(BaseSettings):
         if self.database_url is not None:
             return self.database_url.get_secret_value()
         return f"sqlite:///{self.data_dir / 'ledger.db'}"
+
+    @property
+    def shutdown_grace_period(self) -> timedelta:
+        """How long handlers may take to finish after SIGTERM."""
+        return timedelta(seconds=self.shutdown_grace)
 
     def secret_values(self) -> tuple[str, ...]:
         """Every value that must never be written down."""

@@ -15,6 +15,13 @@ class Steps(Protocol):
         """Do it, unless it has been done."""
 
 
+class Cooldowns(Protocol):
+    """Remembers what has been done lately."""
+
+    def begin(self, key: str, seconds: float) -> bool:
+        """Tell whether it is time to do it again."""
+
+
 class Context:
     """One attempt of one handler at one event.
 
@@ -35,6 +42,7 @@ class Context:
         api: Callable[[], EcomLinx],
         log: Any,
         steps: Steps,
+        cooldowns: Cooldowns,
         config: Mapping[str, str],
         dry_run: bool = False,
     ) -> None:
@@ -46,6 +54,7 @@ class Context:
         self._handler = handler
         self._api = api
         self._steps = steps
+        self._cooldowns = cooldowns
         self._alerts: list[Alert] = []
 
     @property
@@ -76,6 +85,18 @@ class Context:
                 end is unknown makes the delivery `uncertain`: nobody guesses.
         """
         return self._steps.run(name, function, repeatable=repeatable)
+
+    def cooldown(self, key: str, seconds: float) -> bool:
+        """Tell whether this handler may do something that it does only once in a while.
+
+        True begins a period of `seconds`, in which every other event is told False, on every host.
+        Later attempts at the same event are told True again.
+
+        Args:
+            key: What it is, such as ``sync amazon_in``.
+            seconds: How long the others have to wait.
+        """
+        return self._cooldowns.begin(key, seconds)
 
     def alert(
         self,

@@ -128,23 +128,12 @@ class Event:
             UnexpectedPayloadError: A field that this kind of event must have is missing or of the
                 wrong type. It is a `Fail`: another attempt would read the same bytes.
         """
-        return self._read(EventData)
+        return _payload(self, EventData)
 
     @property
     def happened_at(self) -> datetime:
         """When it happened, as far as we can tell: for putting events in order."""
         return self.created_at or self.received_at
-
-    def _read(self, model: type[Data]) -> Data:
-        try:
-            # Money is exact: a float would not be.
-            return model.model_validate(json.loads(self.raw, parse_float=Decimal)["data"])
-        except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False)[0]
-            where = ".".join(map(str, first["loc"]))
-            raise UnexpectedPayloadError(f"{self.type}: data.{where}: {first['msg']}") from None
-        except ValueError as error:
-            raise UnexpectedPayloadError(f"{self.type}: {error}") from None
 
 
 class OrderEvent(Event):
@@ -153,7 +142,7 @@ class OrderEvent(Event):
     @cached_property
     def data(self) -> OrderData:
         """The order."""
-        return self._read(OrderData)
+        return _payload(self, OrderData)
 
 
 class InventoryEvent(Event):
@@ -162,7 +151,7 @@ class InventoryEvent(Event):
     @cached_property
     def data(self) -> InventoryData:
         """The SKU and its stock."""
-        return self._read(InventoryData)
+        return _payload(self, InventoryData)
 
 
 class ReturnEvent(Event):
@@ -171,7 +160,7 @@ class ReturnEvent(Event):
     @cached_property
     def data(self) -> ReturnData:
         """The return."""
-        return self._read(ReturnData)
+        return _payload(self, ReturnData)
 
 
 class ListingEvent(Event):
@@ -180,7 +169,7 @@ class ListingEvent(Event):
     @cached_property
     def data(self) -> ListingData:
         """The listing."""
-        return self._read(ListingData)
+        return _payload(self, ListingData)
 
 
 class ChannelEvent(Event):
@@ -189,7 +178,7 @@ class ChannelEvent(Event):
     @cached_property
     def data(self) -> ChannelData:
         """The channel and its trouble."""
-        return self._read(ChannelData)
+        return _payload(self, ChannelData)
 
 
 class SyncEvent(Event):
@@ -198,7 +187,19 @@ class SyncEvent(Event):
     @cached_property
     def data(self) -> SyncData:
         """The sync."""
-        return self._read(SyncData)
+        return _payload(self, SyncData)
+
+
+def _payload(event: Event, model: type[Data]) -> Data:
+    try:
+        # Money is exact: a float would not be.
+        return model.model_validate(json.loads(event.raw, parse_float=Decimal)["data"])
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UnexpectedPayloadError(f"{event.type}: data.{where}: {first['msg']}") from None
+    except ValueError as error:
+        raise UnexpectedPayloadError(f"{event.type}: {error}") from None
 
 
 _FAMILIES: dict[str, type[Event]] = {

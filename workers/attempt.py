@@ -13,14 +13,14 @@ import structlog
 from core.alerts import Alert
 from core.api import ApiCall, EcomLinx
 from core.ledger.claims import Claim
-from core.settings import HANDLER_PREFIX
+from core.settings import HANDLER_PREFIX, SettingsError
 from handlers.context import Context
 from handlers.errors import Skip
 from handlers.events import Event
 from handlers.registry import Handler
 from workers.retry import HandlerTimeoutError
 from workers.runtime import Runtime
-from workers.steps import LedgerSteps
+from workers.steps import LedgerCooldowns, LedgerSteps
 
 #: Calls of one attempt that are kept in the ledger; a handler may make any number.
 _API_CALLS_MAX = 100
@@ -105,11 +105,14 @@ class Attempt:
             api=self._api,
             log=log,
             steps=LedgerSteps(self._runtime.database, self.claim, self._runtime.now),
+            cooldowns=LedgerCooldowns(self._runtime.database, self.claim, self._runtime.now),
             config=config_of(self.handler.name, self._runtime.handler_config),
         )
 
     def _api(self) -> EcomLinx:
-        return self._runtime.api().observed_by(self._api_calls.append)
+        if self._runtime.api is None:
+            raise SettingsError("ECOMLINX_API_KEY is not set, and this handler calls the API")
+        return self._runtime.api.observed_by(self._api_calls.append)
 
 
 def config_of(handler: str, variables: Mapping[str, str]) -> dict[str, str]:

@@ -32,7 +32,7 @@ class Runtime:
     database: Database
     registry: Registry
     threads: HandlerThreads
-    api: Callable[[], EcomLinx]
+    api: EcomLinx | None
     redact: Redactor
     handler_config: Mapping[str, str]
     shutdown_grace: timedelta

@@ -1,12 +1,12 @@
-"""Runs a handler's steps, each once."""
+"""What a handler has done already: its steps, each done once, and its cooldowns."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic_core import to_jsonable_python
 
-from core.ledger import steps
+from core.ledger import cooldowns, steps
 from core.ledger.claims import Claim
 from core.ledger.database import Database
 from core.ledger.models import StepState
@@ -43,3 +43,17 @@ class LedgerSteps:
             raise
         steps.finish(self._database, self._claim, name, result, self._now())
         return result
+
+
+class LedgerCooldowns:
+    """What one handler does only once in a while, remembered in the ledger."""
+
+    def __init__(self, database: Database, claim: Claim, now: Callable[[], datetime]) -> None:
+        self._database = database
+        self._claim = claim
+        self._now = now
+
+    def begin(self, key: str, seconds: float) -> bool:
+        """Begin a period, unless another event's is not over."""
+        now = self._now()
+        return cooldowns.begin(self._database, self._claim, key, now, timedelta(seconds=seconds))

@@ -143,6 +143,17 @@ class StepRecord(SQLModel, table=True):
     updated_at: datetime
 
 
+class CooldownRecord(SQLModel, table=True):
+    """Something that a handler does at most once in a while, and the event that did it last."""
+
+    __tablename__: ClassVar[str] = "cooldown"
+
+    handler: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    event_id: str = Field(max_length=ID_MAX_CHARS)
+    until: datetime
+
+
 class AlertState(StrEnum):
     """Whether somebody has been told."""
 

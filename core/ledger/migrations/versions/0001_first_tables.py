@@ -58,6 +58,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("event_id", "handler", "number"),
     )
     op.create_table(
+        "cooldown",
+        sa.Column("handler", sa.String(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("event_id", sa.String(36), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("handler", "key"),
+    )
+    op.create_table(
         "delivery",
         sa.Column("event_id", sa.String(36), nullable=False),
         sa.Column("handler", sa.String(), nullable=False),
@@ -117,5 +125,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Undo this migration."""
-    for table in ("step", "event", "delivery", "attempt", "alert"):
+    for table in ("step", "event", "delivery", "cooldown", "attempt", "alert"):
         op.drop_table(table)

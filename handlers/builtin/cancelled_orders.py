@@ -1,0 +1,24 @@
+"""Cancelled orders put their stock back."""
+
+from collections.abc import Iterable
+
+from handlers import Context, OrderEvent, Skip, on
+from handlers.events import OrderItem
+
+
+@on("order.cancelled", name="builtin.cancelled-orders", enabled=False)
+def restock(event: OrderEvent, ctx: Context) -> str:
+    """Add what was ordered to the stock again, each SKU in a step: adding twice would be wrong."""
+    quantities = _by_sku(event.data.items or ctx.api.orders.get(event.data.id).items)
+    if not quantities:
+        raise Skip("the order has no items")
+    for sku, quantity in quantities.items():
+        ctx.step(f"restock {sku}", lambda: ctx.api.inventory.adjust(sku, quantity))  # noqa: B023
+    return "put back " + ", ".join(f"{qty} x {sku}" for sku, qty in quantities.items())
+
+
+def _by_sku(items: Iterable[OrderItem]) -> dict[str, int]:
+    quantities: dict[str, int] = {}
+    for item in items:
+        quantities[item.sku] = quantities.get(item.sku, 0) + item.qty
+    return quantities

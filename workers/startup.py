@@ -1,0 +1,100 @@
+"""What every process behind the receiver does first: heed signals, wait for what it needs."""
+
+import os
+import signal
+import socket
+import threading
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from types import FrameType
+
+import redis
+import structlog
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from core.ledger import schema
+from core.ledger.database import Database
+from core.queue import connect
+from core.settings import Settings
+
+log = structlog.get_logger()
+
+#: Longer than any command takes, RQ's blocking ones included.
+REDIS_TIMEOUT = timedelta(seconds=10)
+
+_PAUSE_SECONDS = 1.0
+
+
+class StoppedError(Exception):
+    """The process was asked to stop before it had what it needs."""
+
+
+def stop_on_signals() -> threading.Event:
+    """Return an event that SIGTERM and SIGINT set. Call from the main thread."""
+    stopping = threading.Event()
+
+    def stop(number: int, _: FrameType | None) -> None:
+        if not stopping.is_set():
+            log.info("stopping", signal=signal.Signals(number).name)
+        stopping.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    return stopping
+
+
+def process_name() -> str:
+    """A name that no other process has, on any host."""
+    return f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+
+
+def open_redis(settings: Settings, stopping: threading.Event) -> "redis.Redis":
+    """Connect to Redis; wait for it if it is away, and say so.
+
+    Raises:
+        StoppedError: We were asked to stop meanwhile.
+    """
+    connection = connect(settings.redis_url.get_secret_value(), timeout=REDIS_TIMEOUT)
+    _wait_for("redis", connection.ping, (redis.ConnectionError, redis.TimeoutError), stopping)
+    return connection
+
+
+def open_ledger(settings: Settings, stopping: threading.Event) -> Database:
+    """Open the ledger; wait for its database if it is away, and say so.
+
+    Raises:
+        LedgerOutOfDateError: Its schema isn't the one that this version works with.
+        StoppedError: We were asked to stop meanwhile.
+    """
+    # Every handler may be in a step of its own at once, beside the thread that records.
+    database = Database(settings.ledger_url, pool_size=settings.worker_threads + 2)
+
+    def check() -> None:
+        schema.require_current(database)
+
+    _wait_for("ledger", check, (OperationalError,), stopping)
+    return database
+
+
+def _wait_for(
+    name: str,
+    check: Callable[[], object],
+    away: tuple[type[Exception], ...],
+    stopping: threading.Event,
+) -> None:
+    is_first = True
+    while not stopping.is_set():
+        try:
+            check()
+        except away as error:
+            if is_first:
+                cause = error.orig if isinstance(error, DBAPIError) else error
+                log.warning("waiting", waiting_for=name, error=str(cause).strip())
+            is_first = False
+            stopping.wait(_PAUSE_SECONDS)
+        else:
+            if not is_first:
+                log.info("waiting_over", waited_for=name)
+            return
+    raise StoppedError
