@@ -15,7 +15,7 @@ from core.settings import Settings
 LogFormat = Literal["auto", "json", "console"]
 
 #: Libraries whose own lines at info would drown ours.
-_CHATTY = ("httpx2", "httpcore2", "rq", "rq.worker", "uvicorn.access", "alembic")
+_CHATTY = ("httpx2", "httpcore2", "rq", "rq.worker", "uvicorn.error", "alembic", "apprise")
 
 
 def configure(settings: Settings, *, process: str, stream: TextIO | None = None) -> None:

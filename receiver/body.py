@@ -25,8 +25,7 @@ async def read_body(scope: Scope, receive: Receive, *, limit: int, seconds: floa
         Refusal: It is compressed, larger than `limit` bytes, or slower than `seconds`.
         ClientGoneError: The client has gone.
     """
-    encoding = header(scope, b"content-encoding")
-    if encoding is not None and encoding.strip().lower() != b"identity":
+    if _is_compressed(scope):
         raise Refusal(answers.COMPRESSED, "compressed")
     declared = header(scope, b"content-length")
     if declared is not None and declared.isdigit() and int(declared) > limit:
@@ -36,6 +35,11 @@ async def read_body(scope: Scope, receive: Receive, *, limit: int, seconds: floa
             return await _read_chunks(receive, limit)
     except TimeoutError:
         raise Refusal(answers.BODY_TIMEOUT, "body_timeout") from None
+
+
+def _is_compressed(scope: Scope) -> bool:
+    encodings = (value for key, value in scope["headers"] if key == b"content-encoding")
+    return any(value.strip().lower() != b"identity" for value in encodings)
 
 
 async def _read_chunks(receive: Receive, limit: int) -> bytes:

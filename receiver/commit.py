@@ -20,6 +20,10 @@ from core.queue import BATCH_EVENTS, enqueue_batch, seen_key, to_wire
 
 log = structlog.get_logger()
 
+#: Nobody waits longer for an answer. Behind a Redis that hangs, one batch after the other has to
+#: time out: without a bound of its own, the last of a crowd would wait for all of them.
+PATIENCE_SECONDS = 2.5
+
 
 class Verdict(Enum):
     """What became of an event that was handed to the committer."""
@@ -82,7 +86,8 @@ class GroupCommitter:
 
         Raises:
             BufferFullError: Too much is waiting already.
-            CommitError: Redis failed. Whether it has the event is then unknown.
+            CommitError: Redis failed, or was too slow. Whether it has the event, or will have it
+                in a moment, is then unknown.
         """
         waiting = _Waiting(arrival, self._loop.create_future())
         with self._changed:
@@ -91,7 +96,11 @@ class GroupCommitter:
             self._waiting.append(waiting)
             self._waiting_bytes += len(arrival.raw)
             self._changed.notify()
-        return await waiting.answer
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                return await waiting.answer
+        except TimeoutError:
+            raise CommitError from None
 
     def close(self) -> None:
         """Finish the commits in flight, then stop. Blocks for as long as they take."""

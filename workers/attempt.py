@@ -15,7 +15,7 @@ from core.api import ApiCall, EcomLinx
 from core.ledger.claims import Claim
 from core.settings import HANDLER_PREFIX, SettingsError
 from handlers.context import Context
-from handlers.errors import Skip
+from handlers.errors import Fail, Retry, Skip
 from handlers.events import Event
 from handlers.registry import Handler
 from workers.retry import HandlerTimeoutError
@@ -125,7 +125,9 @@ def config_of(handler: str, variables: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _traceback(error: BaseException) -> str:
-    """The traceback from the handler's own frame on: ours would only be in the way."""
+def _traceback(error: BaseException) -> str | None:
+    """The traceback from the handler's own frame on; none where the handler meant to raise."""
+    if isinstance(error, (Retry, Skip, Fail)):
+        return None
     own = error.__traceback__.tb_next if error.__traceback__ else None
     return "".join(traceback.format_exception(type(error), error, own))

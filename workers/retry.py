@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from pydantic_core import to_jsonable_python
 
-from core.api import ApiError, NotFound, RateLimited, Unauthorized, Unreachable
+from core.api import ApiError, EcomLinxError, NotFound, RateLimited, Unauthorized
 from core.ledger.models import DeliveryStatus
 from handlers.errors import Fail, Retry, Skip, UncertainStepError
 
@@ -82,7 +82,7 @@ def after_error(
     """Decide what follows when an attempt raised `error`, or could not be made because of it."""
     if isinstance(error, Skip):
         return NextStep(DeliveryStatus.SKIPPED)
-    if isinstance(error, UncertainStepError):
+    if isinstance(error, UncertainStepError) or is_outcome_unknown(error):
         return NextStep(DeliveryStatus.UNCERTAIN)
     if _is_hopeless(error):
         return NextStep(DeliveryStatus.DEAD)
@@ -122,8 +122,8 @@ def is_rejected_key(error: BaseException) -> bool:
 
 
 def is_outcome_unknown(error: BaseException) -> bool:
-    """Tell whether a call may or may not have taken effect."""
-    return isinstance(error, Unreachable) and error.outcome_unknown
+    """Tell whether a call of the API may have taken effect, and would do harm if made again."""
+    return isinstance(error, EcomLinxError) and error.outcome_unknown
 
 
 def note_of(returned: str | Mapping[str, Any] | None) -> str | None:

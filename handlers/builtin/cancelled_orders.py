@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 
 from handlers import Context, OrderEvent, Skip, on
-from handlers.events import OrderItem
 
 
 @on("order.cancelled", name="builtin.cancelled-orders", enabled=False)
 def restock(event: OrderEvent, ctx: Context) -> str:
     """Add what was ordered to the stock again, each SKU in a step: adding twice would be wrong."""
-    quantities = _by_sku(event.data.items or ctx.api.orders.get(event.data.id).items)
+    items = event.data.items or ctx.api.orders.get(event.data.id).items
+    quantities = _by_sku((item.sku, item.qty) for item in items)
     if not quantities:
         raise Skip("the order has no items")
     for sku, quantity in quantities.items():
@@ -17,8 +17,8 @@ def restock(event: OrderEvent, ctx: Context) -> str:
     return "put back " + ", ".join(f"{qty} x {sku}" for sku, qty in quantities.items())
 
 
-def _by_sku(items: Iterable[OrderItem]) -> dict[str, int]:
+def _by_sku(items: Iterable[tuple[str, int]]) -> dict[str, int]:
     quantities: dict[str, int] = {}
-    for item in items:
-        quantities[item.sku] = quantities.get(item.sku, 0) + item.qty
+    for sku, quantity in items:
+        quantities[sku] = quantities.get(sku, 0) + quantity
     return quantities

@@ -1,0 +1,72 @@
+"""One request to EcomLinx, as a value."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+#: Segments that would be taken for a step in the path instead of a name.
+_NOT_A_NAME = frozenset({"", ".", ".."})
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked of EcomLinx.
+
+    Attributes:
+        method: The HTTP method.
+        segments: The path after ``/v1``, unquoted: an id among them can't change the path.
+        query: Parameters; those that are None are left out.
+        body: Sent as JSON.
+        repeatable: Whether doing it twice has the same effect as doing it once.
+        when_gone: The answer that a 404 stands for once an earlier try may have been carried out.
+    """
+
+    method: str
+    segments: tuple[str, ...]
+    query: Mapping[str, str | int | None] = field(default_factory=dict, repr=False)
+    body: Mapping[str, object] | None = field(default=None, repr=False)
+    repeatable: bool = True
+    when_gone: Mapping[str, object] | None = None
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+    @property
+    def path(self) -> str:
+        """The path as it is sent, quoted and without the query."""
+        return "/v1/" + "/".join(
+            quote(segment, safe="", errors="replace") for segment in self.segments
+        )
+
+    @property
+    def is_write(self) -> bool:
+        """Whether it changes anything at EcomLinx."""
+        return self.method != "GET"
+
+    @property
+    def has_unusable_name(self) -> bool:
+        """Whether a segment is empty or a dot segment, which no id can be."""
+        return not _NOT_A_NAME.isdisjoint(self.segments)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiCall:
+    """One HTTP exchange with EcomLinx; a call that is tried three times makes three.
+
+    Attributes:
+        method: The HTTP method.
+        path: The path, quoted and without the query.
+        status: The HTTP status; None where no complete answer came.
+        duration_ms: From sending to the answer's last byte, in milliseconds.
+        error: What went wrong, in one line; None where nothing did.
+    """
+
+    method: str
+    path: str
+    status: int | None
+    duration_ms: float
+    error: str | None
+
+
+#: Told of each exchange, in the thread that made it; what it raises is logged and goes no further.
+OnCall = Callable[[ApiCall], None]

@@ -1,0 +1,168 @@
+"""The EcomLinx API as one object."""
+
+from types import TracebackType
+from typing import Literal, Self
+
+import httpx2
+from pydantic import SecretStr
+
+from core.api.calls import OnCall
+from core.api.channels import Channels
+from core.api.gate import Gate, OpenGate
+from core.api.inventory import Inventory
+from core.api.orders import FindOrder, Orders, find_in_pages
+from core.api.products import Products
+from core.api.transport import Transport
+from core.api.webhooks import Webhooks
+
+Plan = Literal["scale", "pro"]
+
+_LIMITS = httpx2.Limits(
+    max_connections=100,
+    max_keepalive_connections=100,
+    # Seconds; below the 5 s after which common servers close, so that no request meets a
+    # connection that is just being closed and leaves its outcome unknown.
+    keepalive_expiry=4,
+)
+
+
+class EcomLinx:
+    """All documented calls of the EcomLinx API, over one pool of connections.
+
+    Thread-safe. Create one in each process (after a fork, not before), and close it at the end::
+
+        with EcomLinx(api_key) as api:
+            print(api.inventory.get("BLUE-TEE-M").total_stock)
+
+    Args:
+        api_key: Sent as Bearer token, and written down nowhere.
+        base_url: Where the API is.
+        plan: What the key may do; with ``pro``, writes are refused before they are sent.
+        timeout: Seconds within which a call ends, tries and waits included.
+        on_call: Told of each HTTP exchange, tries included, in the thread that made it.
+        transport: What sends requests; by default the network.
+        gate: Where requests wait for their turn; by default none waits.
+        find_order: How `orders.get` finds an order; by default in the list, page by page.
+
+    Raises:
+        ValueError: The key, the URL, the plan or the timeout can't be used.
+    """
+
+    products: Products
+    inventory: Inventory
+    orders: Orders
+    channels: Channels
+    webhooks: Webhooks
+
+    def __init__(
+        self,
+        api_key: SecretStr | str,
+        base_url: str = "https://api.ecomlinx.com",
+        *,
+        plan: Plan = "scale",
+        timeout: float = 10.0,
+        on_call: OnCall | None = None,
+        transport: httpx2.BaseTransport | None = None,
+        gate: Gate | None = None,
+        find_order: FindOrder = find_in_pages,
+    ) -> None:
+        if plan not in ("scale", "pro"):
+            raise ValueError("plan: must be 'scale' or 'pro'")
+        if not timeout > 0:
+            raise ValueError("timeout: must be more than 0 seconds")
+        key = _usable_key(api_key)
+        shared = Transport(
+            client=_open_client(key, base_url, transport),
+            read_only=plan == "pro",
+            timeout=timeout,
+            mask=lambda text: text.replace(key.get_secret_value(), "[secret]"),
+            gate=gate or OpenGate(),
+            observers=(on_call,) if on_call else (),
+        )
+        self._attach(shared, find_order)
+
+    def _attach(self, transport: Transport, find_order: FindOrder) -> None:
+        self._transport = transport
+        self._find_order = find_order
+        self.products = Products(transport)
+        self.inventory = Inventory(transport)
+        self.orders = Orders(transport, find_order)
+        self.channels = Channels(transport)
+        self.webhooks = Webhooks(transport)
+
+    def observed_by(self, on_call: OnCall) -> "EcomLinx":
+        """Return a view whose calls are told to `on_call` too.
+
+        It costs next to nothing and shares the connections; closing it leaves them open.
+        """
+        return _View(self._transport.observed_by(on_call), self._find_order)
+
+    def close(self) -> None:
+        """Close all connections; no call is possible afterwards."""
+        self._transport.client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        plan = "pro" if self._transport.read_only else "scale"
+        return f"{type(self).__name__}({str(self._transport.client.base_url)!r}, plan={plan!r})"
+
+
+class _View(EcomLinx):
+    """Another's calls with one more observer."""
+
+    def __init__(self, transport: Transport, find_order: FindOrder) -> None:
+        self._attach(transport, find_order)
+
+    def close(self) -> None:
+        """Do nothing: the connections are another's."""
+
+    def __repr__(self) -> str:
+        return f"{super().__repr__()} observed"
+
+
+def _usable_key(api_key: SecretStr | str) -> SecretStr:
+    key = api_key if isinstance(api_key, SecretStr) else SecretStr(api_key)
+    if not _is_header_text(key):
+        raise ValueError("api_key: must be printable ASCII characters without spaces")
+    return key
+
+
+def _is_header_text(key: SecretStr) -> bool:
+    plain = key.get_secret_value()
+    return bool(plain) and plain.isascii() and plain.isprintable() and " " not in plain
+
+
+def _open_client(
+    key: SecretStr, base_url: str, transport: httpx2.BaseTransport | None
+) -> httpx2.Client:
+    client = httpx2.Client(
+        base_url=_usable_url(base_url),
+        headers={"Accept": "application/json", "User-Agent": "ecomlinx-hooks"},
+        follow_redirects=False,
+        limits=_LIMITS,
+        transport=transport,
+    )
+    client.headers["Authorization"] = f"Bearer {key.get_secret_value()}"
+    return client
+
+
+def _usable_url(base_url: str) -> httpx2.URL:
+    try:
+        url = httpx2.URL(base_url)
+    except httpx2.InvalidURL as error:
+        raise ValueError(f"base_url: {error}") from None
+    if url.scheme not in {"http", "https"} or not url.host:
+        raise ValueError("base_url: must be an http:// or https:// URL")
+    if url.userinfo:
+        raise ValueError("base_url: must not hold a name or a password")
+    return url

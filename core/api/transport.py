@@ -1,0 +1,139 @@
+"""Carries one call to EcomLinx: tries again where that is safe, tells of each try."""
+
+import random
+import time
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+import httpx2
+import orjson
+import stamina
+import structlog
+from pydantic import BaseModel
+
+from core.api.answers import Answer, Mask, failure_in, read
+from core.api.calls import ApiCall, OnCall, Request
+from core.api.errors import BadRequest, EcomLinxError, NotFound, RateLimited, ReadOnlyPlan
+from core.api.gate import Gate
+from core.api.retrying import TRIES, asked_wait, may_be_done, seconds_before_next
+from core.api.sending import exchange
+
+M = TypeVar("M", bound=BaseModel)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Transport:
+    """Everything that calls share. Thread-safe.
+
+    Attributes:
+        client: Holds the connection pool and, in its headers, the key.
+        read_only: Whether writes are refused unsent.
+        timeout: Seconds that one call may take, tries and waits included.
+        mask: Takes the key out of a text.
+        gate: Where requests wait for their turn.
+        observers: Told of each exchange.
+    """
+
+    client: httpx2.Client = field(repr=False)
+    read_only: bool
+    timeout: float
+    mask: Mask = field(repr=False)
+    gate: Gate
+    observers: tuple[OnCall, ...] = ()
+
+    def observed_by(self, on_call: OnCall) -> "Transport":
+        """Return the same transport with one more observer."""
+        return replace(self, observers=(*self.observers, on_call))
+
+    def call(self, request: Request, model: type[M]) -> M:
+        """Carry out a request and return the record that it answers.
+
+        Raises:
+            EcomLinxError: One of its subclasses, by what happened.
+        """
+        self._refuse_unsendable(request)
+        return read(model, self._answer(request), request)
+
+    def _refuse_unsendable(self, request: Request) -> None:
+        if request.has_unusable_name:
+            raise BadRequest("bad_request", "not sent: no id is like this", 400, str(request))
+        if self.read_only and request.is_write:
+            message = "not sent: ECOMLINX_PLAN is pro, and the Pro plan is read-only"
+            raise ReadOnlyPlan("forbidden", message, 403, str(request))
+
+    def _answer(self, request: Request) -> Answer:
+        course = _Course(request, time.monotonic() + self.timeout)
+        tries = stamina.retry_context(course.seconds_before_next, attempts=TRIES, timeout=None)
+        for attempt in tries.with_name(str(request), (), {}):
+            with attempt:
+                return self._try(request, course)
+        raise AssertionError("stamina ends with an answer or with the last failure")
+
+    def _try(self, request: Request, course: "_Course") -> Answer:
+        try:
+            return self._exchange(request, course.deadline)
+        except NotFound:
+            if request.when_gone is None or not course.may_be_done:
+                raise
+        return Answer(200, {}, orjson.dumps(request.when_gone))
+
+    def _exchange(self, request: Request, deadline: float) -> Answer:
+        self.gate.admit(str(request), deadline - time.monotonic())
+        started = time.perf_counter()
+        outcome = exchange(self.client, request, deadline)
+        duration_ms = (time.perf_counter() - started) * 1000
+        if isinstance(outcome, EcomLinxError):
+            self._tell(request, None, duration_ms, outcome)
+            raise outcome
+        failure = failure_in(outcome, request, self.mask)
+        self._tell(request, outcome.status, duration_ms, failure)
+        if isinstance(failure, RateLimited):
+            self.gate.rate_limited(failure.retry_after)
+        if failure is not None:
+            raise failure
+        return outcome
+
+    def _tell(
+        self,
+        request: Request,
+        status: int | None,
+        duration_ms: float,
+        failure: EcomLinxError | None,
+    ) -> None:
+        error = None if failure is None else str(failure)
+        call = ApiCall(request.method, request.path, status, duration_ms, error)
+        for observer in self.observers:
+            try:
+                observer(call)
+            except Exception:
+                log.exception("api_call_observer_failed", request=str(request))
+
+
+class _Course:
+    """How one call has gone so far."""
+
+    def __init__(self, request: Request, deadline: float) -> None:
+        self.deadline = deadline
+        self.may_be_done = False
+        self._repeatable = request.repeatable
+        self._tries = 0
+        self._asked = 0.0
+
+    def seconds_before_next(self, failure: Exception) -> float | bool:
+        """Take note of a failed try; the seconds until the next, or False for none."""
+        if not isinstance(failure, EcomLinxError):
+            return False
+        self._tries += 1
+        self.may_be_done |= may_be_done(failure)
+        wait = seconds_before_next(
+            failure,
+            repeatable=self._repeatable,
+            tries=self._tries,
+            asked=self._asked,
+            left=self.deadline - time.monotonic(),
+            jitter=random.random(),  # noqa: S311 - spreads callers, guards nothing
+        )
+        self._asked += asked_wait(failure)
+        return False if wait is None else wait

@@ -1,0 +1,1 @@
+"""What operators hold: the command line, and the development stack."""

@@ -1,0 +1,5 @@
+"""`python -m ops` is `ecomlinx-hooks`."""
+
+from ops.cli import main
+
+main()

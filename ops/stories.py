@@ -1,0 +1,69 @@
+"""Events' stories as text for a terminal."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from core.events import Malformed, parse
+
+Story = dict[str, Any]
+
+
+def summary(story: Story) -> tuple[str, ...]:
+    """One event as a row of a table."""
+    return (
+        story["received_at"],
+        story["id"],
+        story["type"] or "(malformed)",
+        story["entity"] or "-",
+        ", ".join(f"{d['handler']} {d['status']}" for d in story["deliveries"]) or "-",
+    )
+
+
+def tell(story: Story) -> str:
+    """One event's whole story, in the order in which it happened."""
+    return "\n".join(_lines(story))
+
+
+def _lines(story: Story) -> Iterator[str]:
+    yield f"{story['id']}  {story['type'] or '(malformed)'}  {story['entity'] or ''}".rstrip()
+    yield f"  created   {story['created_at'] or '-'}"
+    yield f"  received  {story['received_at']} by {story['source']}"
+    if story["malformed"]:
+        parsed = parse(story["raw"].encode("utf-8", "replace"))
+        reason = parsed.reason if isinstance(parsed, Malformed) else "not UTF-8"
+        yield f"  malformed: {reason}. No handler sees it."
+    yield "  body"
+    yield from (f"    {line}" for line in story["raw"].splitlines() or ["(empty)"])
+    if not story["deliveries"] and not story["malformed"]:
+        yield "  No handler is for this event."
+    for delivery in story["deliveries"]:
+        yield ""
+        yield from _delivery(delivery)
+
+
+def _delivery(delivery: Story) -> Iterator[str]:
+    count = delivery["attempts"]
+    yield f"  {delivery['handler']}: {delivery['status']} after {count} attempt{'s'[: count != 1]}"
+    if delivery["note"]:
+        yield f"    note  {delivery['note']}"
+    if delivery["next_attempt_at"]:
+        yield f"    next  {delivery['next_attempt_at']}"
+    for attempt in delivery["history"]:
+        yield from _attempt(attempt)
+
+
+def _attempt(attempt: Story) -> Iterator[str]:
+    took = "" if attempt["duration_ms"] is None else f" in {attempt['duration_ms']:.1f} ms"
+    yield f"    #{attempt['number']}  {attempt['started_at']}  {attempt['result']}{took}"
+    for call in attempt["api_calls"]:
+        yield f"        {api_call(call)}"
+    if error := attempt["error"]:
+        yield f"        {error['type']}: {error['message']}"
+        for line in (error["traceback"] or "").splitlines():
+            yield f"        | {line}"
+
+
+def api_call(call: Story) -> str:
+    """One call of the API, as in ``PATCH /v1/orders/ord_1 200 (12 ms)``."""
+    ended = call["status"] if call["status"] is not None else call["error"]
+    return f"{call['method']} {call['path']} {ended} ({call['duration_ms']:.0f} ms)"
