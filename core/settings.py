@@ -78,7 +78,12 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True
+        env_file=".env",
+        # Compose files pass variables on that nobody has set: `API_KEY: ${API_KEY:-}`.
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
     )
 
     ecomlinx_webhook_secrets: Secrets = Field(
@@ -108,7 +113,7 @@ class Settings(BaseSettings):
     )
     handlers: Names = Field((), description="Modules with handlers, separated by commas")
     handlers_enabled: Names = Field(
-        (), description="Names of handlers to switch on; `*` for all, `builtin:*` for ours"
+        (), description="Names of handlers to switch on; `*` for all, `builtin.*` for ours"
     )
     handlers_disabled: Names = Field((), description="Names of handlers to switch off")
     alert_urls: SecretUrls = Field(
@@ -135,7 +140,9 @@ class Settings(BaseSettings):
     shutdown_grace: float = Field(
         25, gt=0, le=3600, description="Seconds for handlers to finish after SIGTERM, up to 3600"
     )
-    handler_config: dict[str, str] = Field(default_factory=dict, exclude=True, repr=False)
+    handler_config: Annotated[dict[str, str], NoDecode] = Field(
+        default_factory=dict, exclude=True, repr=False
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -255,8 +262,10 @@ def _variables(source: PydanticBaseSettingsSource) -> dict[str, str]:
 def _passwords(urls: Iterable[str]) -> list[str]:
     found: list[str] = []
     for url in urls:
-        if password := urlsplit(url).password:
-            found += [password, unquote(password)]
+        parts = urlsplit(url)
+        written = re.findall("password=([^&]+)", parts.query)
+        written += [parts.password] if parts.password else []
+        found += [*written, *map(unquote, written)]
     return found
 
 

@@ -7,11 +7,11 @@ from datetime import timedelta
 from typing import Any
 
 import orjson
-from pydantic_core import to_jsonable_python
 
 from core.api import ApiError, EcomLinxError, NotFound, RateLimited, Unauthorized
 from core.ledger.models import DeliveryStatus
 from handlers.errors import Fail, Retry, Skip, UncertainStepError
+from workers.jsonable import to_json_form
 
 #: A webhook can overtake what the API shows: for so long, "not found" may still become found.
 NOT_FOUND_PATIENCE = timedelta(minutes=10)
@@ -131,5 +131,13 @@ def note_of(returned: str | Mapping[str, Any] | None) -> str | None:
     if returned is None or isinstance(returned, str):
         note = returned
     else:
-        note = orjson.dumps(to_jsonable_python(returned, fallback=str)).decode()
+        note = _as_json(returned)
     return note and note[:_NOTE_MAX_CHARS]
+
+
+def _as_json(value: Mapping[str, Any]) -> str:
+    try:
+        return orjson.dumps(to_json_form(value)).decode()
+    except (ValueError, TypeError):
+        # The handler has done its work: what it says of it must not make it a failure.
+        return repr(value)

@@ -4,13 +4,12 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from pydantic_core import to_jsonable_python
-
 from core.ledger import cooldowns, steps
 from core.ledger.claims import Claim
 from core.ledger.database import Database
 from core.ledger.models import StepState
 from handlers.errors import UncertainStepError
+from workers.jsonable import to_json_form
 from workers.retry import is_outcome_unknown
 
 
@@ -35,7 +34,7 @@ class LedgerSteps:
         if known is not None and not repeatable:
             raise UncertainStepError(name)
         try:
-            result = to_jsonable_python(function())
+            result = to_json_form(function())
         except Exception as error:
             if is_outcome_unknown(error) and not repeatable:
                 raise UncertainStepError(name) from error
