@@ -1,12 +1,12 @@
 """Decides what an attempt's ending makes of its delivery."""
 
+import json
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-import orjson
 
 from core.api import ApiError, EcomLinxError, NotFound, RateLimited, Unauthorized
 from core.ledger.models import DeliveryStatus
@@ -128,16 +128,13 @@ def is_outcome_unknown(error: BaseException) -> bool:
 
 def note_of(returned: str | Mapping[str, Any] | None) -> str | None:
     """Turn what a handler returned into the delivery's note."""
-    if returned is None or isinstance(returned, str):
-        note = returned
-    else:
-        note = _as_json(returned)
+    note = returned if returned is None or isinstance(returned, str) else _as_json(returned)
     return note and note[:_NOTE_MAX_CHARS]
 
 
 def _as_json(value: Mapping[str, Any]) -> str:
     try:
-        return orjson.dumps(to_json_form(value)).decode()
-    except (ValueError, TypeError):
+        return json.dumps(to_json_form(value), ensure_ascii=False)
+    except ValueError:
         # The handler has done its work: what it says of it must not make it a failure.
         return repr(value)

@@ -8,7 +8,7 @@ from core.ledger import cooldowns, steps
 from core.ledger.claims import Claim
 from core.ledger.database import Database
 from core.ledger.models import StepState
-from handlers.errors import UncertainStepError
+from handlers.errors import Fail, UncertainStepError
 from workers.jsonable import to_json_form
 from workers.retry import is_outcome_unknown
 
@@ -27,6 +27,7 @@ class LedgerSteps:
         Raises:
             UncertainStepError: The step began before, or has just been cut off, and whether it took
                 effect is unknown.
+            Fail: It has taken effect, but its result has no JSON form.
         """
         known = steps.begin(self._database, self._claim, name, self._now())
         if known is not None and known.state is StepState.DONE:
@@ -34,12 +35,21 @@ class LedgerSteps:
         if known is not None and not repeatable:
             raise UncertainStepError(name)
         try:
-            result = to_json_form(function())
+            returned = function()
         except Exception as error:
             if is_outcome_unknown(error) and not repeatable:
                 raise UncertainStepError(name) from error
             steps.forget(self._database, self._claim, name)
             raise
+        return self._remember(name, returned)
+
+    def _remember(self, name: str, returned: Any) -> Any:
+        try:
+            result = to_json_form(returned)
+        except ValueError as error:
+            # It has taken effect, and must not do so again.
+            steps.finish(self._database, self._claim, name, None, self._now())
+            raise Fail(f"step {name!r} is done, but its result has no JSON form: {error}") from None
         steps.finish(self._database, self._claim, name, result, self._now())
         return result
 

@@ -137,7 +137,7 @@ def _row(alert: Alert, now: datetime) -> dict[str, object]:
         "severity": alert.severity,
         "title": storable(alert.title),
         "body": storable(alert.body),
-        "labels": dict(alert.labels),
+        "labels": {storable(k): storable(str(v)) for k, v in alert.labels.items()},
         "event_id": alert.event_id,
         "handler": alert.handler,
         "occurrences": 1,
