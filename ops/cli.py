@@ -77,10 +77,11 @@ def find_shadow() -> str | None:
         spec = importlib.util.find_spec(package)
         if spec is None or spec.origin is None:
             return f"package {package!r} is missing from {ours}: install ecomlinx-hooks again"
-        found = Path(spec.origin).parent
+        origin = Path(spec.origin)
+        found = origin.parent if origin.name == "__init__.py" else origin
         if found != ours / package:
             return (
                 f"{found} has taken the place of ecomlinx-hooks' own package {package!r}:"
-                " rename that folder, or take its parent out of PYTHONPATH"
+                " rename it, or take its folder out of PYTHONPATH"
             )
     return None

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-
-from core.api import ApiError, EcomLinxError, NotFound, RateLimited, Unauthorized
+from core.api import ApiError, EcomLinxError, NotFound, Unauthorized
 from core.ledger.models import DeliveryStatus
 from handlers.errors import Fail, Retry, Skip, UncertainStepError
 from workers.jsonable import to_json_form
@@ -110,9 +109,10 @@ def _pause(error: BaseException, progress: Progress, jitter: Jitter) -> timedelt
     if isinstance(error, Retry) and error.after is not None:
         return timedelta(seconds=error.after)
     pause = FAILURE_BACKOFF.pause(progress.attempt, jitter)
-    if isinstance(error, RateLimited) and error.retry_after is not None:
-        # Everybody who was refused was told the same time: the jitter spreads them after it.
-        return timedelta(seconds=error.retry_after) + min(pause, timedelta(seconds=10))
+    if isinstance(error, ApiError) and error.retry_after is not None:
+        # Added, not taken instead: everybody who was refused was told the same time, and a limit
+        # that lasts must not use up a day's attempts in minutes.
+        return timedelta(seconds=error.retry_after) + pause
     return pause
 
 

@@ -28,6 +28,9 @@ from ops.errors import explained
 
 _LOOK_SECONDS = 0.4
 
+#: -P: a folder of the author's, named like one of our packages, must not take its place.
+_PYTHON = (sys.executable, "-P", "-m")
+
 
 @click.command()
 @click.option(
@@ -112,7 +115,7 @@ def _start(children: Children, plan: Plan, rate: float) -> None:
     schema.upgrade(Database(settings.ledger_url))
     processes = ["scheduler", "worker", "receiver"]
     for process in ["alerts", *processes] if settings.alert_urls else processes:
-        children.start(f"`{process}`", [sys.executable, "-m", "ops", process])
+        children.start(f"`{process}`", [*_PYTHON, "ops", process])
     children.wait_for("The receiver", lambda: _answers(f"{plan.receiver_url}/readyz"))
     children.start("the local EcomLinx", _ecomlinx(plan, rate))
     children.wait_for("The local EcomLinx", lambda: _listens(plan.api_port))
@@ -128,7 +131,7 @@ def _ecomlinx(plan: Plan, rate: float) -> list[str]:
     }
     traffic = ["--traffic", "--rate", str(rate)] if rate else []
     pairs = (part for option in options.items() for part in option)
-    return [sys.executable, "-m", "handlers.testing", *pairs, *traffic]
+    return [*_PYTHON, "handlers.testing", *pairs, *traffic]
 
 
 def _welcome(plan: Plan, log: Path, rate: float) -> str:
