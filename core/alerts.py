@@ -1,5 +1,6 @@
 """What an alert says: raised by handlers or the service, told to people."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -7,6 +8,9 @@ from enum import StrEnum
 
 #: Nobody is told about the same fingerprint more often than this.
 QUIET_PERIOD = timedelta(minutes=15)
+
+#: Longer ones don't fit into PostgreSQL's indexes; this is for people to read, too.
+_FINGERPRINT_MAX_CHARS = 200
 
 
 class Severity(StrEnum):
@@ -32,6 +36,14 @@ class Alert:
     labels: Mapping[str, str] = field(default_factory=dict)
     event_id: str | None = None
     handler: str | None = None
+
+
+def short_fingerprint(text: str) -> str:
+    """Return a fingerprint as it is, or cut short with a digest of the whole where it is long."""
+    if len(text) <= _FINGERPRINT_MAX_CHARS:
+        return text
+    digest = hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:12]
+    return f"{text[: _FINGERPRINT_MAX_CHARS - len(digest) - 1]}:{digest}"
 
 
 def dead_delivery(event_id: str, event_type: str | None, handler: str, error: str) -> Alert:

@@ -1,5 +1,6 @@
 """Structured logs: JSON in production, readable on a terminal."""
 
+import json
 import logging
 import sys
 from collections.abc import Iterable
@@ -97,4 +98,9 @@ def _is_json(log_format: LogFormat, out: TextIO) -> bool:
 
 
 def _to_json(event_dict: EventDict, **_: object) -> str:
-    return orjson.dumps(event_dict, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    try:
+        return orjson.dumps(event_dict, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    except orjson.JSONEncodeError:
+        # Lone surrogates and huge integers: a line must never fail what it tells of.
+        line = json.dumps(event_dict, default=str, skipkeys=True, ensure_ascii=False)
+        return line.encode("utf-8", "backslashreplace").decode()

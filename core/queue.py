@@ -60,7 +60,11 @@ class JSONSerializer:
 
 
 class GuardedJob(Job):
-    """A job that runs only the functions of this contract."""
+    """A job that runs only the functions of this contract.
+
+    RQ would also import and call the callbacks that a job names in Redis, and request its webhooks.
+    Ours have neither.
+    """
 
     @property
     def func(self) -> Callable[..., Any]:
@@ -73,6 +77,21 @@ class GuardedJob(Job):
             raise ForbiddenJobError(f"job {self.id} names a function that is not ours")
         function: Callable[..., Any] = super().func
         return function
+
+    @property
+    def success_callback(self) -> None:
+        """None, whatever Redis says."""
+
+    @property
+    def failure_callback(self) -> None:
+        """None, whatever Redis says."""
+
+    @property
+    def stopped_callback(self) -> None:
+        """None, whatever Redis says."""
+
+    def send_webhooks(self, status: str, *, exc_string: str | None = None) -> None:
+        """Request nothing, whatever Redis says."""
 
 
 class JobQueue(Queue):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from core.alerts import Alert, Severity
+from core.alerts import Alert, Severity, short_fingerprint
 from core.api import EcomLinx
 from core.events import EventId
 
@@ -113,11 +113,12 @@ class Context:
         once in 15 minutes.
         """
         alert = Alert(
-            title=title,
-            fingerprint=fingerprint or f"{self._handler}:{title}",
+            # What isn't text after all becomes it here, where a failure is the handler's own.
+            title=str(title),
+            fingerprint=short_fingerprint(str(fingerprint or f"{self._handler}:{title}")),
             severity=Severity(severity),
-            body=body,
-            labels=dict(labels or {}),
+            body=str(body),
+            labels={str(name): str(value) for name, value in (labels or {}).items()},
             event_id=self._event_id,
             handler=self._handler,
         )

@@ -27,7 +27,7 @@ def discover(settings: Settings) -> Registry:
     """
     found = [handler for module in _modules(settings) for handler in _load(module)]
     registry = Registry(
-        {(h.module, h.name): h for h in found}.values(),
+        dict.fromkeys(found),
         enable=settings.handlers_enabled,
         disable=settings.handlers_disabled,
     )
@@ -53,7 +53,7 @@ def _load(module_and_origin: tuple[str, str]) -> list[Handler]:
         importlib.import_module(module)
     except HandlerError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise HandlerError(
             f"{origin}: module {module!r} can't be imported: {type(error).__name__}: {error}"
         ) from error

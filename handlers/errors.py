@@ -1,5 +1,7 @@
 """How a handler says what should become of its delivery, other than by returning."""
 
+_YEAR_SECONDS = 365 * 24 * 3600
+
 
 class Skip(Exception):  # noqa: N818 - a verdict, not a fault
     """There is nothing to do for this event. The delivery becomes `skipped`."""
@@ -10,14 +12,14 @@ class Retry(Exception):  # noqa: N818
 
     Args:
         reason: What the ledger says of this attempt.
-        after: Seconds until the next attempt; by default the backoff decides.
+        after: Seconds until the next attempt, at most a year; by default the backoff decides.
     """
 
     def __init__(
         self, reason: str = "the handler asked for another attempt", *, after: float | None = None
     ) -> None:
-        if after is not None and after < 0:
-            raise ValueError("after: seconds until the next attempt, 0 or more")
+        if after is not None and not 0 <= after <= _YEAR_SECONDS:
+            raise ValueError("after: seconds until the next attempt, from 0 to those of a year")
         super().__init__(reason)
         self.after = after
 

@@ -111,10 +111,13 @@ def _check(handler: Handler) -> None:
     if not handler.patterns or not all(isinstance(p, str) and p for p in handler.patterns):
         raise HandlerError(f"{where}: name at least one event, as in @on('order.new')")
     if not _NAME.fullmatch(handler.name):
-        raise HandlerError(f"{where}: a name has 1 to 100 letters, digits, '_', '.', ':' and '-'")
+        raise HandlerError(
+            f"{where}: a name has 1 to 100 letters, digits, '_', '.', ':' and '-',"
+            " and begins with a letter or a digit"
+        )
     if handler.retries < 0:
         raise HandlerError(f"{where}: retries must be 0 or more")
-    if handler.timeout <= 0:
+    if not handler.timeout > 0:  # neither is NaN
         raise HandlerError(f"{where}: timeout must be more than 0 seconds")
     if inspect.iscoroutinefunction(handler.function):
         raise HandlerError(f"{where}: a handler is a plain function, not an async one")

@@ -54,20 +54,20 @@ class Attempt:
         self.deadline: float | None = None
         self._runtime = runtime
         self._api_calls: list[ApiCall] = []
+        self._context = self._make_context()
 
     def run(self) -> Ending:
         """Run the handler; whatever it raises is part of the ending."""
         started = time.perf_counter()
         self.started_at = self._runtime.now()
         self.deadline = time.monotonic() + self.handler.timeout
-        context = self._context()
         returned, error = None, None
         names = {"event_id": self.event.id, "handler": self.handler.name}
         with structlog.contextvars.bound_contextvars(**names, attempt=self.claim.attempt):
             try:
                 if not self._is_wanted():
                     raise Skip("the handler's where= says no")
-                returned = self.handler.function(self.event, context)
+                returned = self.handler.function(self.event, self._context)
             # A handler may raise anything, SystemExit too: none of it may end the worker.
             except BaseException as caught:  # noqa: BLE001
                 error = caught
@@ -77,7 +77,7 @@ class Attempt:
             returned=returned,
             error=error,
             traceback=_traceback(error) if error else None,
-            alerts=context.alerts,
+            alerts=self._context.alerts,
             api_calls=tuple(self._api_calls[:_API_CALLS_MAX]),
         )
 
@@ -91,13 +91,14 @@ class Attempt:
             error=HandlerTimeoutError(
                 f"still running after its timeout of {self.handler.timeout:g} seconds"
             ),
+            alerts=self._context.alerts,
             api_calls=tuple(self._api_calls[:_API_CALLS_MAX]),
         )
 
     def _is_wanted(self) -> bool:
         return self.handler.where is None or bool(self.handler.where(self.event))
 
-    def _context(self) -> Context:
+    def _make_context(self) -> Context:
         return Context(
             event_id=self.event.id,
             handler=self.handler.name,

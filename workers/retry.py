@@ -10,7 +10,7 @@ from typing import Any
 from core.api import ApiError, EcomLinxError, NotFound, Unauthorized
 from core.ledger.models import DeliveryStatus
 from handlers.errors import Fail, Retry, Skip, UncertainStepError
-from workers.jsonable import to_json_form
+from workers.jsonable import to_json_form, words_of
 
 #: A webhook can overtake what the API shows: for so long, "not found" may still become found.
 NOT_FOUND_PATIENCE = timedelta(minutes=10)
@@ -137,4 +137,4 @@ def _as_json(value: Mapping[str, Any]) -> str:
         return json.dumps(to_json_form(value), ensure_ascii=False)
     except ValueError:
         # The handler has done its work: what it says of it must not make it a failure.
-        return repr(value)
+        return words_of(value, repr)

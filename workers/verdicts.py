@@ -12,6 +12,7 @@ from core.ledger.models import DeliveryStatus
 from core.ledger.outcomes import Error, Outcome
 from core.redaction import Redactor
 from workers.attempt import Attempt, Ending
+from workers.jsonable import words_of
 from workers.retry import NextStep, Progress, after_error, is_rejected_key, note_of
 from workers.runtime import Runtime
 
@@ -60,7 +61,8 @@ def _next_step(runtime: Runtime, attempt: Attempt, ending: Ending) -> NextStep:
 
 
 def _note(ending: Ending, step: NextStep, redact: Redactor) -> str | None:
-    note = str(ending.error) if step.status is DeliveryStatus.SKIPPED else note_of(ending.returned)
+    is_skipped = step.status is DeliveryStatus.SKIPPED
+    note = words_of(ending.error) if is_skipped else note_of(ending.returned)
     return redact(note) if note else None
 
 
@@ -69,7 +71,7 @@ def _error(ending: Ending, redact: Redactor) -> Error | None:
         return None
     return Error(
         type=type(ending.error).__name__,
-        message=redact(str(ending.error))[:_TEXT_MAX_CHARS],
+        message=redact(words_of(ending.error))[:_TEXT_MAX_CHARS],
         # The end of a traceback is where the trouble is.
         traceback=redact(ending.traceback)[-_TEXT_MAX_CHARS:] if ending.traceback else None,
     )

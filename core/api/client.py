@@ -113,8 +113,11 @@ class EcomLinx:
         self.close()
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_transport"):
+            # A traceback that shows local variables asks while the constructor refuses.
+            return "EcomLinx(...)"
         plan = "pro" if self._transport.read_only else "scale"
-        return f"{type(self).__name__}({str(self._transport.client.base_url)!r}, plan={plan!r})"
+        return f"EcomLinx({str(self._transport.client.base_url)!r}, plan={plan!r})"
 
 
 class _View(EcomLinx):
@@ -125,9 +128,6 @@ class _View(EcomLinx):
 
     def close(self) -> None:
         """Do nothing: the connections are another's."""
-
-    def __repr__(self) -> str:
-        return f"{super().__repr__()} observed"
 
 
 def _usable_key(api_key: SecretStr | str) -> SecretStr:

@@ -83,7 +83,7 @@ class Transport:
         self.gate.admit(str(request), deadline - time.monotonic())
         started = time.perf_counter()
         outcome = exchange(self.client, request, deadline)
-        duration_ms = (time.perf_counter() - started) * 1000
+        duration_ms = round((time.perf_counter() - started) * 1000, 3)
         if isinstance(outcome, EcomLinxError):
             self._tell(request, None, duration_ms, outcome)
             raise outcome

@@ -41,7 +41,8 @@ def raise_alerts(
     database: Database, connection: Connection, alerts: Iterable[Alert], now: datetime
 ) -> None:
     """Write alerts down. Those in their quiet period are only counted."""
-    for alert in alerts:
+    # In one order everywhere: workers that raise the same alerts at once would deadlock otherwise.
+    for alert in sorted(alerts, key=lambda alert: alert.fingerprint):
         insert = database.insert(AlertRecord).values(_row(alert, now))
         is_quiet = sa.and_(
             _ALERT.c.last_sent_at.is_not(None), _ALERT.c.last_sent_at > now - QUIET_PERIOD

@@ -53,11 +53,13 @@ def admit(
     if not admissions:
         return []
     statement = database.insert(EventRecord).on_conflict_do_nothing().returning(_EVENT.c.id)
-    rows = [_event_row(admission) for admission in admissions]
+    unique = {admission.arrival.id: admission for admission in admissions}
+    # In one order everywhere: workers that admit the same events at once would deadlock otherwise.
+    rows = [_event_row(unique[event_id]) for event_id in sorted(unique)]
     new = set(connection.execute(statement, rows).scalars())
     claims = [
         Claim(admission.arrival.id, handler, 1, lease.now)
-        for admission in admissions
+        for admission in unique.values()
         if admission.arrival.id in new
         for handler in admission.handlers
     ]

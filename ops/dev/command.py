@@ -1,6 +1,7 @@
 """The command that runs the whole service on one machine."""
 
 import fcntl
+import shutil
 import signal
 import socket
 import sys
@@ -138,6 +139,7 @@ def _welcome(plan: Plan, log: Path, rate: float) -> str:
     redis_at = urlsplit(plan.redis_url)
     ledger = Database(plan.settings.ledger_url).url.render_as_string(hide_password=True)
     made_up = f"makes up {rate:g} events a second" if rate else "makes up no events"
+    us = _our_command()
     return f"""
 EcomLinx Hooks runs here:
   receiver   {plan.receiver_url}/hooks/ecomlinx
@@ -146,16 +148,25 @@ EcomLinx Hooks runs here:
   ledger     {ledger}
   logs       {log}
 
-In another terminal:
+In another terminal, in this folder:
   # sign an event as EcomLinx does, and post it to the receiver
-  ecomlinx-hooks send order.new --data \
+  {us} send order.new --data \
 '{{"id":"ord_8FZ2K","channel":"amazon_in","total":899,"status":"new"}}'
   # list what has arrived; then read one event's whole story
-  ecomlinx-hooks events list
-  ecomlinx-hooks events show ID
+  {us} events list
+  {us} events show ID
 
 The local EcomLinx {made_up}. Ctrl-C stops everything.
 """
+
+
+def _our_command() -> str:
+    """How to call us from a shell that hasn't activated our environment."""
+    if shutil.which("ecomlinx-hooks"):
+        return "ecomlinx-hooks"
+    ours = Path(sys.executable).with_name("ecomlinx-hooks")
+    here = Path.cwd()
+    return str(ours.relative_to(here) if ours.is_relative_to(here) else ours)
 
 
 def _answers_ping(url: str) -> bool:

@@ -1,0 +1,1 @@
+"""The twelve documented calls over HTTP, with the documented refusals."""

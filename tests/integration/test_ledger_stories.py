@@ -1,0 +1,170 @@
+"""What the ledger tells of events."""
+
+import json
+from typing import Any
+
+import pytest
+
+from core.ledger import stories
+from core.ledger.database import Database
+from core.ledger.models import DeliveryStatus
+from core.ledger.outcomes import Error
+from tests.support.deliveries import body_of
+from tests.support.ledgers import NOW, admit, admit_one, arrival_of, claim, end, lease_of, seconds
+
+
+def test_an_unknown_event_has_no_story(database: Database) -> None:
+    assert stories.whole(database, "evt_unknown") is None
+    assert stories.latest(database, limit=10) == []
+
+
+def test_a_story_is_whole(database: Database) -> None:
+    body = body_of("inventory.low", sku="TSHIRT-M")
+    arrival = arrival_of(body)
+    restock, _ = admit(database, [arrival], handlers=["restock", "notify"])
+    end(database, restock, DeliveryStatus.RETRYING, due_at=NOW, error=Error("E", "m", "t"))
+    (again,) = claim(database, [arrival.id], lease_of("worker-2", now=NOW + seconds(1)))
+    end(database, again, note="ordered", worker="worker-2")
+
+    story = stories.whole(database, arrival.id)
+
+    started = "2026-03-01T09:30:00.000Z"
+    attempt = {"started_at": started, "duration_ms": 12.5, "api_calls": []}
+    assert story == {
+        "id": arrival.id,
+        "type": "inventory.low",
+        "entity": "sku:TSHIRT-M",
+        "source": "webhook",
+        "created_at": "2026-03-01T09:30:00.000Z",
+        "received_at": "2026-03-01T09:30:00.000Z",
+        "malformed": False,
+        "raw": body.decode(),
+        "deliveries": [
+            {
+                "handler": "notify",
+                "status": "running",
+                "attempts": 1,
+                "next_attempt_at": None,
+                "note": None,
+                "error": None,
+                "history": [],
+            },
+            {
+                "handler": "restock",
+                "status": "succeeded",
+                "attempts": 2,
+                "next_attempt_at": None,
+                "note": "ordered",
+                "error": None,
+                "history": [
+                    {
+                        **attempt,
+                        "number": 1,
+                        "result": "retrying",
+                        "error": {"type": "E", "message": "m", "traceback": "t"},
+                        "worker": "worker-1",
+                    },
+                    {
+                        **attempt,
+                        "number": 2,
+                        "result": "succeeded",
+                        "error": None,
+                        "worker": "worker-2",
+                    },
+                ],
+            },
+        ],
+    }
+
+
+@pytest.mark.parametrize("body", [b"\x00\xff", b"", "नमस्ते".encode()])
+def test_every_body_can_be_told(database: Database, body: bytes) -> None:
+    arrival = arrival_of(body)
+    admit(database, [arrival], handlers=[])
+
+    story = stories.whole(database, arrival.id)
+
+    assert story is not None
+    assert story["raw"] == body.decode("utf-8", "backslashreplace")
+    assert json.dumps(story)
+
+
+@pytest.fixture
+def some_events(database: Database) -> list[str]:
+    """Four events, a second apart, each with the type in its place."""
+    types = ["order.new", "order.shipped", "inventory.low", None]
+    statuses = [
+        DeliveryStatus.SUCCEEDED,
+        DeliveryStatus.DEAD,
+        DeliveryStatus.RETRYING,
+        DeliveryStatus.SUCCEEDED,
+    ]
+    ids = []
+    for number, (kind, status) in enumerate(zip(types, statuses, strict=True)):
+        body = body_of(kind, id=f"x_{number}") if kind else b"malformed"
+        arrival = arrival_of(body, received_at=NOW + seconds(number))
+        end(database, admit_one(database, arrival), status)
+        ids.append(arrival.id)
+    return [str(i) for i in ids]
+
+
+def test_the_latest_come_first(database: Database, some_events: list[str]) -> None:
+    found = stories.latest(database, limit=10)
+
+    assert [story["id"] for story in found] == some_events[::-1]
+    assert [story["deliveries"][0]["status"] for story in found] == [
+        "succeeded",
+        "retrying",
+        "dead",
+        "succeeded",
+    ]
+    assert {"raw", "history"}.isdisjoint({*found[0], *found[0]["deliveries"][0]})
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ({"limit": 2}, [3, 2]),
+        ({"event_type": "order.new"}, [0]),
+        ({"event_type": "order.*"}, [1, 0]),
+        ({"event_type": "*"}, [2, 1, 0]),
+        ({"event_type": "*.low"}, [2]),
+        ({"event_type": "order_new"}, []),
+        ({"event_type": "order%"}, []),
+        ({"event_type": "ORDER.NEW"}, []),
+        ({"event_type": "order"}, []),
+        ({"status": "dead"}, [1]),
+        ({"status": "succeeded"}, [3, 0]),
+        ({"status": "nonsense"}, []),
+        ({"since": NOW + seconds(2)}, [3, 2]),
+        ({"since": NOW + seconds(4)}, []),
+        ({"status": "succeeded", "event_type": "order.*"}, [0]),
+        ({"status": "succeeded", "limit": 1}, [3]),
+    ],
+)
+def test_events_can_be_looked_for(
+    database: Database,
+    some_events: list[str],
+    filters: dict[str, Any],
+    expected: list[int],
+) -> None:
+    found = stories.latest(database, **{"limit": 10, **filters})
+
+    assert [some_events.index(story["id"]) for story in found] == expected
+
+
+def test_an_event_for_nobody_is_among_the_latest(database: Database) -> None:
+    arrival = arrival_of()
+    admit(database, [arrival], handlers=[])
+
+    (story,) = stories.latest(database, limit=10)
+
+    assert (story["id"], story["deliveries"]) == (arrival.id, [])
+
+
+def test_an_id_can_be_cut_short(database: Database, some_events: list[str]) -> None:
+    assert stories.ids_like(database, some_events[0][:12]) == [some_events[0]]
+    assert set(stories.ids_like(database, "evt_")) == set(some_events)
+    assert len(stories.ids_like(database, "evt_", limit=2)) == 2
+    assert stories.ids_like(database, "evt%") == []
+    assert stories.ids_like(database, "nonsense") == []

@@ -1,0 +1,142 @@
+"""Any number of schedulers may run; one of them acts."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import redis
+import structlog
+
+from core.ledger.database import Database
+from core.queue import ALERTS_QUEUE, EVENTS_QUEUE, connect, open_queue
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import wait_until
+from workers import scheduler
+from workers.runtime import utc_now
+from workers.scheduler import Scheduler
+from workers.sweep import Sweep
+
+
+class _RunningScheduler:
+    """A scheduler in a thread of its own that counts its passes."""
+
+    def __init__(self, database: Database, url: str) -> None:
+        self.passes = 0
+        self._client = connect(url, timeout=timedelta(seconds=2))
+        self._stopping = threading.Event()
+        sweep = Sweep(
+            database,
+            open_queue(EVENTS_QUEUE, self._client),
+            open_queue(ALERTS_QUEUE, self._client),
+            self._count,
+        )
+        self._scheduler = Scheduler(sweep, self._client, self._stopping)
+        self._thread = threading.Thread(target=self._scheduler.run)
+        self._thread.start()
+
+    def _count(self) -> Any:
+        # A pass asks for the time when it begins.
+        self.passes += 1
+        return utc_now()
+
+    def stop(self) -> None:
+        """Stop as on SIGTERM."""
+        self._stopping.set()
+        self._thread.join()
+        self._client.close()
+
+
+StartScheduler = Callable[[str], _RunningScheduler]
+
+
+@pytest.fixture
+def start_scheduler(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[StartScheduler]:
+    """Starts schedulers that sweep all the time; a turn lasts a second."""
+    monkeypatch.setattr(scheduler, "INTERVAL", timedelta(seconds=0.02))
+    monkeypatch.setattr(scheduler, "_TURN", timedelta(seconds=1))
+    with ExitStack() as stack:
+
+        def start(url: str) -> _RunningScheduler:
+            running = _RunningScheduler(sqlite_database, url)
+            stack.callback(running.stop)
+            return running
+
+        yield start
+
+
+def test_of_several_schedulers_one_acts(start_scheduler: StartScheduler, redis_url: str) -> None:
+    running = [start_scheduler(redis_url) for _ in range(3)]
+
+    wait_until(lambda: sum(one.passes for one in running) >= 100, "a hundred passes")
+
+    assert sorted(one.passes > 0 for one in running) == [False, False, True]
+
+
+def test_the_next_one_takes_over_at_once_when_the_first_is_stopped(
+    start_scheduler: StartScheduler, redis_url: str, redis_client: "redis.Redis"
+) -> None:
+    first = start_scheduler(redis_url)
+    wait_until(lambda: first.passes, "the first one's turn")
+    second = start_scheduler(redis_url)
+
+    first.stop()
+
+    ended_at = first.passes
+    wait_until(lambda: second.passes, "the second one's turn", seconds=0.9)
+    assert first.passes == ended_at
+    second.stop()
+    assert redis_client.keys("ecomlinx:*") == []
+
+
+def test_another_takes_over_when_the_one_that_acts_is_gone(
+    start_scheduler: StartScheduler, redis_url: str, redis_client: "redis.Redis"
+) -> None:
+    redis_client.set("ecomlinx:sweep", "somebody who died", px=700)
+    running = start_scheduler(redis_url)
+
+    wait_until(lambda: running.passes, "the turn")
+
+    assert redis_client.get("ecomlinx:sweep") not in {None, b"somebody who died"}
+
+
+def test_one_that_has_lost_its_turn_does_not_act(
+    start_scheduler: StartScheduler, redis_url: str, redis_client: "redis.Redis"
+) -> None:
+    running = start_scheduler(redis_url)
+    wait_until(lambda: running.passes, "the turn")
+
+    redis_client.set("ecomlinx:sweep", "somebody else")
+
+    before = running.passes
+    # A pass may have been under way.
+    wait_until(lambda: redis_client.get("ecomlinx:sweep") == b"somebody else", "the other's turn")
+    running.stop()
+    assert running.passes <= before + 2
+    assert redis_client.get("ecomlinx:sweep") == b"somebody else"
+
+
+def test_it_goes_on_when_redis_is_back_and_says_so_once(
+    start_scheduler: StartScheduler, own_redis: RedisServer
+) -> None:
+    with structlog.testing.capture_logs() as lines:
+        running = start_scheduler(own_redis.url)
+        wait_until(lambda: running.passes, "the first pass")
+        own_redis.stop()
+        wait_until(lambda: _said(lines)["sweep_failed"], "the complaint")
+
+        own_redis.start()
+
+        wait_until(lambda: _said(lines)["sweep_works_again"], "the end of it")
+        before = running.passes
+        wait_until(lambda: running.passes > before, "the next pass")
+    assert _said(lines)["sweep_failed"] == 1
+
+
+def _said(lines: list[Any]) -> Counter[str]:
+    return Counter(line["event"] for line in lines)

