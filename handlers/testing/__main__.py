@@ -13,7 +13,6 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
-from core.events import EVENT_TYPES
 from handlers.testing.api.limits import Plan
 from handlers.testing.app import create_app
 from handlers.testing.shop.shop import Shop
@@ -34,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     api_key = _secret(parser, options.api_key_env) or "test-key"
     secret = _secret(parser, options.webhook_secret_env)
     if options.webhook_url:
-        shop.webhooks.register(options.webhook_url, EVENT_TYPES, secret)
+        shop.add_webhook(options.webhook_url, secret=secret)
     app = create_app(
         shop,
         api_key=api_key,

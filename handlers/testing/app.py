@@ -62,7 +62,7 @@ def create_app(
         async with run_in_background(shop, log, traffic_rate):
             yield
 
-    return Starlette(
+    app = Starlette(
         routes=list(make_routes(shop, allow_http_loopback=allow_http_loopback)),
         middleware=[
             Middleware(HangUp, lines=lines or Lines()),
@@ -73,6 +73,9 @@ def create_app(
         exception_handlers={HTTPException: _explain},
         lifespan=live,
     )
+    # A path with a slash too many is another path; Starlette would send clients elsewhere.
+    app.router.redirect_slashes = False
+    return app
 
 
 async def _explain(request: Request, error: Exception) -> Response:

@@ -29,7 +29,7 @@ class LocalEcomLinx:
     ::
 
         with LocalEcomLinx() as ecomlinx:
-            ecomlinx.shop.webhooks.register(url, ["order.new"], "test-secret")
+            ecomlinx.shop.add_webhook(url, ["order.new"], secret="test-secret")
             ecomlinx.shop.place_order("amazon_in", {"BLUE-TEE-M": 2})
             (delivery,) = ecomlinx.wait_for_deliveries(1)
 
@@ -38,10 +38,10 @@ class LocalEcomLinx:
     Args:
         api_key: The key that it accepts.
         plan: What the key may do: ``scale``, or ``pro``, which only reads.
-        shop: The state behind it, such as ``Shop(now=clock, history_days=0)``.
+        shop: The state behind it, such as ``Shop(now=ManualClock(), history_days=0)``.
         limits: Windows in place of the plan's; empty for no limit.
         allow_http_loopback: Whether webhooks may be registered over the API with
-            ``http://127.0.0.1`` too. `shop.webhooks.register` takes every URL.
+            ``http://127.0.0.1`` too. `shop.add_webhook` takes every URL.
         traffic_rate: Events a second that the shop's customers cause; 0 for none.
 
     Raises:

@@ -28,6 +28,8 @@ class PostgresServer:
             self._admin.execute(
                 sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(setting))
             )
+        # A test that locks itself out fails instead of hanging.
+        self._admin.execute("ALTER SYSTEM SET lock_timeout = '30s'")
         self._admin.execute("SELECT pg_reload_conf()")
 
     def create_database(self, template: str = "template1") -> str:

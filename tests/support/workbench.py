@@ -123,7 +123,9 @@ class Workbench:
 
     def claim_of(self, event_id: EventId, handler_name: str) -> Claim:
         """The claim of a delivery's latest attempt."""
-        return Claim(event_id, handler_name, self.deliveries(event_id)[handler_name]["attempts"], NOW)
+        return Claim(
+            event_id, handler_name, self.deliveries(event_id)[handler_name]["attempts"], NOW
+        )
 
     def alerts(self) -> list[Mapping[str, Any]]:
         """Every alert in the ledger, by fingerprint."""
@@ -145,4 +147,3 @@ class Workbench:
                     delivery.c.event_id == event_id, delivery.c.handler == handler_name
                 )
             ).scalar_one()
-

@@ -1,5 +1,6 @@
 """The merchant's workspace that the local EcomLinx shows: state without network or waiting."""
 
+from handlers.testing.shop.clock import ManualClock
 from handlers.testing.shop.records import (
     ChannelStatus,
     Customer,
@@ -19,6 +20,7 @@ __all__ = [
     "ChannelStatus",
     "Customer",
     "Grade",
+    "ManualClock",
     "Order",
     "OrderStatus",
     "Product",

@@ -2,8 +2,9 @@
 
 import random
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
+from core.events import EVENT_TYPES
 from handlers.testing.shop import catalogue, history, people
 from handlers.testing.shop.channels import Channels
 from handlers.testing.shop.clock import Now, utc_now
@@ -11,7 +12,15 @@ from handlers.testing.shop.ids import Ids
 from handlers.testing.shop.inventory import Inventory
 from handlers.testing.shop.orders import Orders
 from handlers.testing.shop.products import Products
-from handlers.testing.shop.records import Customer, Grade, Order, OrderStatus, Product, SyncJob
+from handlers.testing.shop.records import (
+    Customer,
+    Grade,
+    Order,
+    OrderStatus,
+    Product,
+    SyncJob,
+    Webhook,
+)
 from handlers.testing.shop.refusals import RefusedError
 from handlers.testing.shop.returns import Returns
 from handlers.testing.shop.surroundings import Listener, Surroundings
@@ -73,6 +82,13 @@ class Shop:
         """
         self._around.listeners.append(listener)
         return lambda: self._around.listeners.remove(listener)
+
+    def add_webhook(
+        self, url: str, events: Sequence[str] = EVENT_TYPES, secret: str | None = None
+    ) -> Webhook:
+        """Register an endpoint without the API's demands on it; see `Webhooks.register`."""
+        with self.lock:
+            return self.webhooks.register(url, events, secret)
 
     def place_order(
         self,

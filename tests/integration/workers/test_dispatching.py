@@ -8,6 +8,7 @@ from datetime import timedelta
 import orjson
 import pytest
 
+from core.events import EventId
 from core.ledger import due
 from core.ledger.database import Database
 from handlers import Context, Event, OrderEvent, Retry
@@ -25,12 +26,12 @@ class _Log:
     """Handlers that write down what they do."""
 
     def __init__(self) -> None:
-        self.lines: list[str] = []
+        self.lines: list[EventId] = []
 
     def count(self, event: Event, _: Context) -> None:
         self.lines.append(event.id)
 
-    def counts(self) -> Counter[str]:
+    def counts(self) -> Counter[EventId]:
         return Counter(self.lines)
 
 
@@ -238,7 +239,10 @@ def test_an_events_handlers_run_at_the_same_time(open_workbench: OpenWorkbench) 
 
     bench = open_workbench(one, other)
 
-    assert bench.statuses(bench.deliver_one(body_of())) == {"one": "succeeded", "other": "succeeded"}
+    assert bench.statuses(bench.deliver_one(body_of())) == {
+        "one": "succeeded",
+        "other": "succeeded",
+    }
 
 
 def test_a_failed_event_does_not_stop_its_entitys_next_one(open_workbench: OpenWorkbench) -> None:
@@ -416,9 +420,7 @@ def test_what_was_handed_back_is_due_at_once_for_another_worker(
 
 def test_what_does_not_end_in_time_is_left_to_its_lease(open_workbench: OpenWorkbench) -> None:
     gate = _Gate()
-    bench = open_workbench(
-        handler(gate.wait, name="act"), shutdown_grace=timedelta(seconds=0.1)
-    )
+    bench = open_workbench(handler(gate.wait, name="act"), shutdown_grace=timedelta(seconds=0.1))
     event_id = arrival_of(BODY).id
     job = _run_aside(lambda: bench.deliver(BODY))
     wait_until(lambda: gate.begun, "the handler")

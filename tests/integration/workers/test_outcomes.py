@@ -337,7 +337,9 @@ def test_a_handler_that_takes_too_long_is_given_up_on(open_workbench: OpenWorkbe
 
     timed_out = bench.deliveries(event_id)["hangs"]
     assert timed_out["status"] == "retrying"
-    assert timed_out["error"] == "HandlerTimeoutError: still running after its timeout of 0.1 seconds"
+    assert (
+        timed_out["error"] == "HandlerTimeoutError: still running after its timeout of 0.1 seconds"
+    )
     assert bench.statuses(event_id)["works"] == "succeeded"
     # Told of, as after any other ending.
     assert [alert["title"] for alert in bench.alerts()] == ["about to hang"]
@@ -428,9 +430,7 @@ def test_a_payload_that_lacks_what_it_must_have_is_dead_and_says_so(
     delivery = bench.delivery(bench.deliver_one(body_of("order.new", number=1)))
 
     assert delivery["status"] == "dead"
-    assert delivery["error"] == (
-        "UnexpectedPayloadError: order.new: data.id: Field required"
-    )
+    assert delivery["error"] == ("UnexpectedPayloadError: order.new: data.id: Field required")
 
 
 def test_a_delivery_waits_for_a_handler_that_is_not_installed(

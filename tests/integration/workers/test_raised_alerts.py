@@ -77,9 +77,10 @@ def test_a_severity_that_does_not_exist_is_the_handlers_failure(
 
     bench = open_workbench(warn)
 
-    assert "'apocalyptic' is not a valid Severity" in bench.delivery(
-        bench.deliver_one(body_of())
-    )["error"]
+    assert (
+        "'apocalyptic' is not a valid Severity"
+        in bench.delivery(bench.deliver_one(body_of()))["error"]
+    )
     assert bench.alerts() == []
 
 
