@@ -18,9 +18,7 @@ OpenWorkbench = Callable[..., Workbench]
 
 
 @pytest.fixture(scope="session")
-def shared_postgres(
-    postgres_server: PostgresServer, migrated_postgres: str
-) -> Iterator[Database]:
+def shared_postgres(postgres_server: PostgresServer, migrated_postgres: str) -> Iterator[Database]:
     """The ledger in PostgreSQL that these tests share: making one for each would take longer."""
     name = postgres_server.create_database(migrated_postgres)
     database = Database(postgres_server.url(name))

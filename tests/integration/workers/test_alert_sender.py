@@ -167,9 +167,7 @@ def test_a_channel_that_fails_is_told_again_later_and_alone(
     assert not _is_due(database, clock)
 
 
-def test_a_channel_that_is_away_is_told_when_it_is_back(
-    database: Database, clock: Clock, open_channel: OpenChannel
-) -> None:
+def test_a_channel_that_is_away_is_told_when_it_is_back(database: Database, clock: Clock) -> None:
     gone = _Channel()
     with gone:
         pass

@@ -380,10 +380,10 @@ def test_when_it_has_to_stop_what_has_begun_is_finished_and_the_rest_handed_back
 
     bench.runtime.stopping.set()
 
-    for event_id in (same_entity, other_entity):
-        wait_until(
-            lambda e=event_id: bench.delivery(e)["status"] == "pending", "a delivery handed back"
-        )
+    def statuses() -> set[str]:
+        return {bench.delivery(event_id)["status"] for event_id in (same_entity, other_entity)}
+
+    wait_until(lambda: statuses() == {"pending"}, "the handing back")
     assert job.is_alive()
     gate.open.set()
     job.join(5)

@@ -28,7 +28,6 @@ from core.queue import (
 from tests.support.deliveries import body_of
 from tests.support.ledgers import arrival_of
 from tests.support.redis_server import RedisServer
-from tests.support.waiting import wait_until
 from workers import dispatch, rq_worker
 from workers.rq_worker import LeanWorker
 
@@ -179,10 +178,10 @@ def test_redis_keeps_no_traceback_of_a_failed_job_and_the_log_no_payload(
     assert PRIVATE not in repr(log_lines) + caplog.text
 
 
-def _everything_in(client: "redis.Redis", *, but: str = "") -> str:
+def _everything_in(client: Any, *, but: str = "") -> str:
     """All that Redis holds, but for one key; what RQ compresses is read too."""
     found = []
-    for key in client.keys():
+    for key in client.scan_iter():
         if key.decode() == but:
             continue
         dumped = {
@@ -216,6 +215,16 @@ def test_a_job_that_names_another_function_is_not_run(
     assert _job(redis_client, job.id).get_status() is JobStatus.FAILED
     assert _job(redis_client, ours).get_status() is JobStatus.FINISHED
     assert len(dispatcher.jobs) == 1
+
+
+def _leases(client: Any) -> dict[bytes, float]:
+    """When the lease on each running job ends."""
+    return dict(client.zrange("rq:wip:events", 0, -1, withscores=True))
+
+
+def _end_leases_in(client: Any, seconds: float) -> None:
+    """Have the leases on all running jobs end then."""
+    client.zadd("rq:wip:events", dict.fromkeys(_leases(client), time.time() + seconds))
 
 
 def _lose_after_taking(client: "redis.Redis") -> None:
@@ -252,10 +261,7 @@ def test_a_job_whose_worker_died_in_it_is_run_again(
     dying.prepare_execution(job)
     dying.prepare_job_execution(job, remove_from_intermediate_queue=True)
 
-    # Its lease of a minute runs out.
-    for key in redis_client.keys("rq:wip:events"):
-        for member in redis_client.zrange(key, 0, -1):
-            redis_client.zadd(key, {member: time.time() - 1})
+    _end_leases_in(redis_client, -1)
     redis_client.delete("rq:clean_registries:events")
     open_worker(redis_url, "worker-2").work(burst=True)
 
@@ -273,24 +279,23 @@ def test_a_lease_on_a_job_is_short_and_kept_by_its_own_heartbeat(
     monkeypatch.setattr(rq_worker, "_HEARTBEAT_SECONDS", 0)
     _enqueue(redis_client)
     worker = open_worker(redis_url)
-    leases: list[float] = []
+    seconds_left: list[float] = []
 
-    def lease() -> float:
-        ((_, score),) = redis_client.zrange("rq:wip:events", 0, -1, withscores=True)
-        return score - time.time()
+    def look() -> None:
+        (end,) = _leases(redis_client).values()
+        seconds_left.append(end - time.time())
 
     def run_for_long() -> None:
-        leases.append(lease())
-        ((member, _),) = redis_client.zrange("rq:wip:events", 0, -1, withscores=True)
-        redis_client.zadd("rq:wip:events", {member: time.time() + 5})
+        look()
+        _end_leases_in(redis_client, 5)
         worker.beat()
-        leases.append(lease())
+        look()
 
     dispatcher.act = run_for_long
     worker.work(burst=True)
 
-    assert len(leases) == 2
-    assert all(50 < left < 62 for left in leases)
+    assert len(seconds_left) == 2
+    assert all(50 < left < 62 for left in seconds_left)
 
 
 def test_stops_soon_while_it_waits_for_jobs(

@@ -194,14 +194,14 @@ def test_a_delivery_whose_retries_are_used_up_is_dead_and_somebody_is_told(
 def test_what_is_final_is_never_run_again(open_workbench: OpenWorkbench) -> None:
     runs: list[str] = []
 
-    def works(event: Event, _: Context) -> None:
+    def works(_: Event, __: Context) -> None:
         runs.append("works")
 
-    def skips(event: Event, _: Context) -> None:
+    def skips(_: Event, __: Context) -> None:
         runs.append("skips")
         raise Skip("no")
 
-    def fails(event: Event, _: Context) -> None:
+    def fails(_: Event, __: Context) -> None:
         runs.append("fails")
         raise Fail("no")
 

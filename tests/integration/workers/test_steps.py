@@ -153,9 +153,7 @@ def test_a_step_that_was_cut_off_is_never_guessed_about(
 
     delivery = bench.delivery(event_id)
     assert (delivery["status"], delivery["attempts"]) == ("uncertain", 2)
-    assert delivery["error"].startswith(
-        "UncertainStepError: step 'purchase-order' began in an"
-    )
+    assert delivery["error"].startswith("UncertainStepError: step 'purchase-order' began in an")
     assert erp.orders == 0
     (alert,) = bench.alerts()
     assert (alert["fingerprint"], alert["severity"]) == ("delivery.uncertain:act", "critical")
