@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from core.durability import inspect
 from core.queue import EVENTS_QUEUE, connect, open_queue
 from core.settings import Settings, require_secrets
 from receiver import answers
@@ -54,6 +55,7 @@ def create_app(settings: Settings) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         committer.start()
+        await asyncio.to_thread(_warn_of_shortcomings, connection)
         _calm_garbage_collector()
         log.info("receiver_ready", host=settings.host, port=settings.port, path=WEBHOOK_PATH)
         yield
@@ -72,6 +74,17 @@ def create_app(settings: Settings) -> Starlette:
     )
     app.router.redirect_slashes = False
     return app
+
+
+def _warn_of_shortcomings(connection: "redis.Redis") -> None:
+    try:
+        problems = inspect(connection)
+    except redis.RedisError as error:
+        # Events are refused until it is back; that is no reason not to start.
+        log.warning("redis_away", error=str(error))
+        return
+    for problem in problems:
+        log.warning("redis_is_not_durable", problem=problem)
 
 
 async def _healthz(_: Request) -> Response:

@@ -18,6 +18,9 @@ from rq import Queue
 from core.events import Arrival, EventId
 from core.queue import BATCH_EVENTS, enqueue_batch, seen_key, to_wire
 
+#: Bodies of one commit, unless a single one is larger: Redis serves nobody else meanwhile.
+BATCH_BYTES = 4 * 1024 * 1024
+
 log = structlog.get_logger()
 
 #: Nobody waits longer for an answer. Behind a Redis that hangs, one batch after the other has to
@@ -128,9 +131,15 @@ class GroupCommitter:
         with self._changed:
             while not self._waiting and not self._closing:
                 self._changed.wait()
-            count = min(len(self._waiting), BATCH_EVENTS)
-            batch = [self._waiting.popleft() for _ in range(count)]
-            self._waiting_bytes -= sum(len(waiting.arrival.raw) for waiting in batch)
+            batch: list[_Waiting] = []
+            room = BATCH_BYTES
+            while self._waiting and len(batch) < BATCH_EVENTS:
+                size = len(self._waiting[0].arrival.raw)
+                if batch and size > room:
+                    break
+                room -= size
+                self._waiting_bytes -= size
+                batch.append(self._waiting.popleft())
             return batch
 
     def _commit(self, arrivals: Sequence[Arrival]) -> list[Verdict]:

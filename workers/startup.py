@@ -13,6 +13,7 @@ import redis
 import structlog
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from core.durability import inspect
 from core.ledger import schema
 from core.ledger.database import Database
 from core.queue import connect
@@ -56,8 +57,14 @@ def open_redis(settings: Settings, stopping: threading.Event) -> "redis.Redis":
         StoppedError: We were asked to stop meanwhile.
     """
     connection = connect(settings.redis_url.get_secret_value(), timeout=REDIS_TIMEOUT)
-    _wait_for("redis", connection.ping, (redis.ConnectionError, redis.TimeoutError), stopping)
+    away = (redis.ConnectionError, redis.TimeoutError)
+    _wait_for("redis", lambda: _warn_of_shortcomings(connection), away, stopping)
     return connection
+
+
+def _warn_of_shortcomings(connection: "redis.Redis") -> None:
+    for problem in inspect(connection):
+        log.warning("redis_is_not_durable", problem=problem)
 
 
 def open_ledger(settings: Settings, stopping: threading.Event) -> Database:

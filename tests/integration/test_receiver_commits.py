@@ -10,6 +10,7 @@ import redis
 
 from core.events import Source, event_id
 from core.queue import BATCH_EVENTS, EVENTS_QUEUE, PENDING_KEY, open_queue, seen_key
+from receiver.commit import BATCH_BYTES
 from tests.support.deliveries import body_of
 from tests.support.kept import events_in, jobs_in
 from tests.support.receivers import Sender
@@ -165,6 +166,25 @@ def test_no_job_carries_more_than_a_batch(receiver: Sender, redis_client: "redis
     assert [answer.status for answer in answers] == [202] * 300
     assert max(map(len, jobs)) <= BATCH_EVENTS
     assert sum(map(len, jobs)) == 300
+
+
+def test_large_bodies_share_a_job_only_up_to_a_bound(
+    start_receiver: Callable[..., Sender], own_redis: RedisServer
+) -> None:
+    receiver = start_receiver(redis_url=own_redis.url)
+    bodies = [body_of(number=n, padding="x" * 900_000) for n in range(12)]
+    own_redis.freeze()
+    thaw = Thread(target=_thaw_soon, args=(own_redis,))
+    thaw.start()
+
+    answers = receiver.deliver_at_once(bodies)
+
+    thaw.join()
+    with own_redis.client() as client:
+        sizes = [sum(len(arrival.raw) for arrival in job) for job in jobs_in(client)]
+    assert [answer.status for answer in answers] == [202] * 12
+    assert max(sizes) <= BATCH_BYTES
+    assert len(sizes) < 12
 
 
 def test_a_batch_holds_duplicates_once(receiver: Sender, redis_client: "redis.Redis") -> None:
