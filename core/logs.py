@@ -16,7 +16,7 @@ from core.settings import Settings
 LogFormat = Literal["auto", "json", "console"]
 
 #: Libraries whose own lines at info would drown ours.
-_CHATTY = ("httpx2", "httpcore2", "rq", "rq.worker", "uvicorn.error", "alembic", "apprise")
+_CHATTY = ("httpx2", "httpcore2", "rq", "rq.worker", "alembic", "apprise")
 
 
 def configure(settings: Settings, *, process: str, stream: TextIO | None = None) -> None:
@@ -91,6 +91,8 @@ def _route_standard_logging(
     root.setLevel(level)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    # Its warnings are about requests that anybody can send by the thousand.
+    logging.getLogger("uvicorn.error").setLevel(max(level, logging.ERROR))
 
 
 def _is_json(log_format: LogFormat, out: TextIO) -> bool:

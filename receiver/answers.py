@@ -1,12 +1,14 @@
 """The receiver's answers, in the error shape that EcomLinx itself uses."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
 import orjson
 from starlette.types import Send
 
 from core.events import EventId
+
+BeforeEnd = Callable[[], Awaitable[None]]
 
 
 class Answer(NamedTuple):
@@ -16,15 +18,27 @@ class Answer(NamedTuple):
     body: bytes
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
-    async def send(self, send: Send) -> None:
-        """Write the answer to the client."""
+    @property
+    def closes(self) -> bool:
+        """Whether the connection ends with this answer, because a body is left unread."""
+        return (b"connection", b"close") in self.headers
+
+    async def send(
+        self, send: Send, before_end: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        """Write the answer to the client; it is written whole before `before_end` is called."""
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", str(len(self.body)).encode()),
             *self.headers,
         ]
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
-        await send({"type": "http.response.body", "body": self.body})
+        await send(
+            {"type": "http.response.body", "body": self.body, "more_body": before_end is not None}
+        )
+        if before_end is not None:
+            await before_end()
+            await send({"type": "http.response.body", "body": b""})
 
 
 class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a fault

@@ -1,11 +1,15 @@
 """Reading a request's raw body, within bounds."""
 
 import asyncio
+from contextlib import suppress
 
 from starlette.types import Receive, Scope
 
 from receiver import answers
 from receiver.answers import Refusal
+
+_DRAIN_SECONDS = 2.0
+_DRAIN_BYTES = 64 * 1024 * 1024
 
 
 class ClientGoneError(Exception):
@@ -56,3 +60,18 @@ async def _read_chunks(receive: Receive, limit: int) -> bytes:
         chunks.append(chunk)
         if not message.get("more_body", False):
             return b"".join(chunks)
+
+
+async def drain(receive: Receive) -> None:
+    """Read what a refused client still sends, within bounds.
+
+    A connection that is closed with bytes unread is reset, and the reset can overtake the answer.
+    """
+    size = 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            while size < _DRAIN_BYTES:
+                message = await receive()
+                size += len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return

@@ -21,6 +21,9 @@ from core.queue import BATCH_EVENTS, enqueue_batch, seen_key, to_wire
 #: Bodies of one commit, unless a single one is larger: Redis serves nobody else meanwhile.
 BATCH_BYTES = 4 * 1024 * 1024
 
+#: Whoever waits for a commit at the end has been answered long before this is over.
+_CLOSE_SECONDS = 5.0
+
 log = structlog.get_logger()
 
 #: Nobody waits longer for an answer. Behind a Redis that hangs, one batch after the other has to
@@ -106,11 +109,11 @@ class GroupCommitter:
             raise CommitError from None
 
     def close(self) -> None:
-        """Finish the commits in flight, then stop. Blocks for as long as they take."""
+        """Finish the commits in flight, then stop; blocks, though not for a Redis that hangs."""
         with self._changed:
             self._closing = True
             self._changed.notify()
-        self._thread.join()
+        self._thread.join(_CLOSE_SECONDS)
 
     def _run(self) -> None:
         while batch := self._next_batch():

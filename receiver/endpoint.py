@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 import structlog
 from starlette.types import Receive, Scope, Send
@@ -10,7 +11,7 @@ from core import signature
 from core.events import Arrival, Malformed, Source, event_id, parse
 from receiver import answers
 from receiver.answers import Answer, Refusal
-from receiver.body import ClientGoneError, header, read_body
+from receiver.body import ClientGoneError, drain, header, read_body
 from receiver.commit import BufferFullError, CommitError, Committer, Verdict
 from receiver.refusals import RefusalLog
 
@@ -52,10 +53,12 @@ class WebhookEndpoint:
             answer = await self._answer(scope, receive)
         except Refusal as refusal:
             self._refusals.note(refusal.reason, scope.get("client"))
-            answer = refusal.answer
+            rest = partial(drain, receive) if refusal.answer.closes else None
+            await refusal.answer.send(send, rest)
         except ClientGoneError:
             return
-        await answer.send(send)
+        else:
+            await answer.send(send)
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         if scope["method"] != "POST":

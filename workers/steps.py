@@ -8,6 +8,7 @@ from core.ledger import cooldowns, steps
 from core.ledger.claims import Claim
 from core.ledger.database import Database
 from core.ledger.models import StepState
+from core.ledger.outcomes import storable
 from handlers.errors import Fail, UncertainStepError
 from workers.jsonable import to_json_form
 from workers.retry import is_outcome_unknown
@@ -29,6 +30,7 @@ class LedgerSteps:
                 effect is unknown.
             Fail: It has taken effect, but its result has no JSON form.
         """
+        name = storable(name)
         known = steps.begin(self._database, self._claim, name, self._now())
         if known is not None and known.state is StepState.DONE:
             return known.result
@@ -65,4 +67,6 @@ class LedgerCooldowns:
     def begin(self, key: str, seconds: float) -> bool:
         """Begin a period, unless another event's is not over."""
         now = self._now()
-        return cooldowns.begin(self._database, self._claim, key, now, timedelta(seconds=seconds))
+        return cooldowns.begin(
+            self._database, self._claim, storable(key), now, timedelta(seconds=seconds)
+        )

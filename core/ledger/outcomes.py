@@ -83,7 +83,7 @@ def _delivery_row(outcome: Outcome) -> dict[str, object]:
         "next_attempt_at": outcome.next_attempt_at,
         "lease_expires_at": None,
         "worker": outcome.worker,
-        "note": storable(outcome.note),
+        "note": outcome.note and storable(outcome.note),
         "error": storable(str(outcome.error)) if outcome.error else None,
     }
 
@@ -99,14 +99,12 @@ def _attempt_row(outcome: Outcome) -> dict[str, object]:
         "result": outcome.status,
         "error_type": error and storable(error.type),
         "error_message": error and storable(error.message),
-        "traceback": error and storable(error.traceback),
+        "traceback": error and error.traceback and storable(error.traceback),
         "worker": outcome.worker,
         "api_calls": list(outcome.api_calls),
     }
 
 
-def storable(text: str | None) -> str | None:
+def storable(text: str) -> str:
     """Return `text` without what PostgreSQL refuses: NUL and lone surrogates."""
-    if text is None:
-        return None
     return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()

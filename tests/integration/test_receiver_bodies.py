@@ -39,6 +39,17 @@ def test_accepts_a_chunked_body_of_exactly_the_limit(
     assert events_in(redis_client)[0].raw == body
 
 
+@pytest.mark.parametrize("size", [3_000_000, 10_000_000, 30_000_000])
+def test_a_sender_of_far_too_much_learns_why_instead_of_being_reset(
+    receiver: Sender, size: int
+) -> None:
+    body = body_of_size(size)
+
+    answers = [receiver.deliver(body) for _ in range(5)]
+
+    assert [answer.status for answer in answers] == [413] * 5
+
+
 def test_refuses_a_declared_body_of_one_byte_more_before_any_of_it_is_sent(
     receiver: Sender, redis_client: "redis.Redis"
 ) -> None:
@@ -68,10 +79,6 @@ def test_refuses_a_chunked_body_as_soon_as_it_is_one_byte_too_long(
 
     assert answer.status == 413
     assert redis_client.keys() == []
-
-
-def test_refuses_one_byte_more_that_is_sent_whole(receiver: Sender) -> None:
-    assert receiver.deliver(body_of_size(LIMIT + 1)).status == 413
 
 
 def test_limits_bodies_to_what_the_operator_allows(

@@ -181,7 +181,18 @@ def test_the_operator_decides_how_much_is_said(
     assert _line(stream)["event"] == "look"
 
 
-@pytest.mark.parametrize("library", ["rq.worker", "httpx2", "uvicorn.error"])
+def test_a_stranger_cannot_fill_the_log_with_broken_requests(
+    configure: Callable[..., None], stream: StringIO
+) -> None:
+    configure(log_format="json")
+
+    logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")
+    logging.getLogger("uvicorn.error").error("the port is taken")
+
+    assert _line(stream)["event"] == "the port is taken"
+
+
+@pytest.mark.parametrize("library", ["rq.worker", "httpx2"])
 def test_chatty_libraries_are_heard_when_something_is_wrong(
     configure: Callable[..., None], stream: StringIO, library: str
 ) -> None:

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from receiver.refusals import RefusalLog
 
-CLIENT = ("192.0.2.1", 4711)
+CLIENT = ("127.0.0.1", 4711)
 
 
 class Clock:
@@ -42,7 +42,7 @@ def test_writes_who_was_refused_and_why(clock: Clock) -> None:
         "event": "webhook_refused",
         "log_level": "warning",
         "reason": "unauthorized",
-        "client": "192.0.2.1",
+        "client": "127.0.0.1",
         "unsaid": 0,
     }
 

@@ -1,4 +1,4 @@
-"""What an answer looks like, and what an error does."""
+"""The JSON of answers, errors included."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
