@@ -16,6 +16,9 @@ Result = TypeVar("Result")
 
 _PAUSE_SECONDS = 1.0
 
+#: Said again after so long: some of what looks like "away", a full disk say, needs somebody.
+_QUIET_SECONDS = 60.0
+
 
 class LedgerAwayError(Exception):
     """The worker has to stop, and the ledger's database has not come back in time."""
@@ -30,14 +33,14 @@ def until_ledger_answers(
         LedgerAwayError: The worker is stopping, and its grace is over.
     """
     stop_deadline: float | None = None
-    is_first = True
+    next_line = 0.0
     while True:
         try:
             return action()
         except (OperationalError, InterfaceError, PoolTimeoutError) as error:
-            if is_first:
+            if time.monotonic() >= next_line:
                 log.error("ledger_away", error=_brief(error), next_step="waiting for it")
-            is_first = False
+                next_line = time.monotonic() + _QUIET_SECONDS
         if runtime.stopping.is_set():
             now = time.monotonic()
             stop_deadline = stop_deadline or now + runtime.shutdown_grace.total_seconds()

@@ -61,6 +61,11 @@ class LeanWorker(SimpleWorker):
 
     def bootstrap(self, *_: Any) -> None:
         """Register with Redis. RQ would also install log handlers and a command channel."""
+        # It isn't the first time when Redis has failed in a job: what was then is over, and RQ
+        # would refuse our own name because nobody could tell Redis that we had gone.
+        self.executions.clear()
+        self._saved_state = None
+        self.connection.delete(self.key)
         self.register_birth()
         self.set_state(WorkerStatus.STARTED)
 

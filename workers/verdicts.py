@@ -1,7 +1,7 @@
 """Turns an attempt's ending into what the ledger records."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 
 import structlog
@@ -46,7 +46,8 @@ def judge(runtime: Runtime, attempt: Attempt, ending: Ending) -> Verdict:
         api_calls=[asdict(call) for call in ending.api_calls],
     )
     _log(attempt, outcome, step)
-    return Verdict(outcome, [*ending.alerts, *_own_alerts(attempt, ending, outcome)])
+    raised = [_redacted(alert, runtime.redact) for alert in ending.alerts]
+    return Verdict(outcome, [*raised, *_own_alerts(attempt, ending, outcome)])
 
 
 def _next_step(runtime: Runtime, attempt: Attempt, ending: Ending) -> NextStep:
@@ -74,6 +75,16 @@ def _error(ending: Ending, redact: Redactor) -> Error | None:
         message=redact(words_of(ending.error))[:_TEXT_MAX_CHARS],
         # The end of a traceback is where the trouble is.
         traceback=redact(ending.traceback)[-_TEXT_MAX_CHARS:] if ending.traceback else None,
+    )
+
+
+def _redacted(alert: Alert, redact: Redactor) -> Alert:
+    return replace(
+        alert,
+        title=redact(alert.title),
+        fingerprint=redact(alert.fingerprint),
+        body=redact(alert.body),
+        labels={name: redact(value) for name, value in alert.labels.items()},
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import redis
-from rq.job import JobStatus
+from rq.job import Job, JobStatus
 from rq.worker import SimpleWorker
 
 from core.queue import (
@@ -91,7 +91,7 @@ def _enqueue(client: "redis.Redis", count: int = 1) -> list[str]:
     return ids
 
 
-def _job(client: "redis.Redis", job_id: str) -> GuardedJob:
+def _job(client: "redis.Redis", job_id: str) -> Job:
     return GuardedJob.fetch(job_id, connection=client, serializer=JSONSerializer)
 
 
@@ -401,3 +401,26 @@ def test_every_job_of_events_names_the_same_function(redis_client: "redis.Redis"
     (job_id,) = _enqueue(redis_client)
 
     assert _job(redis_client, job_id).func_name == DISPATCH
+
+
+def test_begins_anew_when_redis_failed_in_a_job(
+    open_worker: OpenWorker, dispatcher: _Dispatcher, own_redis: RedisServer
+) -> None:
+    with own_redis.client() as client:
+        _enqueue(client)
+    worker = open_worker(own_redis.url)
+    dispatcher.act = own_redis.kill
+    with pytest.raises(redis.ConnectionError):
+        worker.work(burst=True)
+
+    own_redis.start()
+    executions: list[dict[bytes, float]] = []
+    with own_redis.client() as client:
+        (second,) = _enqueue(client)
+        dispatcher.act = lambda: executions.append(_leases(client))
+        worker.work(burst=True)
+
+        assert _job(client, second).get_status() is JobStatus.FINISHED
+        # The first job's lease runs out by itself; then it is tried again.
+        assert len(executions[0]) == 2
+        assert len(_leases(client)) == 1

@@ -7,6 +7,7 @@ import pytest
 from core.alerts import QUIET_PERIOD
 from core.ledger import alerts
 from core.ledger.database import Database
+from core.redaction import Redactor
 from handlers import Context, Event, Fail, Retry, Skip
 from tests.integration.workers.conftest import OpenWorkbench
 from tests.support.deliveries import body_of
@@ -67,6 +68,22 @@ def test_without_a_fingerprint_the_handler_and_the_title_are_it(
     (alert,) = bench.alerts()
     assert (alert["fingerprint"], alert["occurrences"]) == ("warn:the ERP is closed", 2)
     assert alert["severity"] == "warning"
+
+
+def test_an_alert_holds_no_secret(open_workbench: OpenWorkbench) -> None:
+    def warn(_: Event, ctx: Context) -> None:
+        ctx.alert(
+            "test-secret-one was refused",
+            body="with test-secret-one",
+            labels={"key": "test-secret-one"},
+        )
+
+    bench = open_workbench(warn, redact=Redactor(["test-secret-one"]))
+    bench.deliver(body_of())
+
+    (alert,) = bench.alerts()
+    assert (alert["title"], alert["body"]) == ("[secret] was refused", "with [secret]")
+    assert "test-secret" not in repr(alert)
 
 
 def test_a_severity_that_does_not_exist_is_the_handlers_failure(
