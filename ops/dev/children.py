@@ -53,8 +53,8 @@ class Children:
             _stop(child.process, self._grace_seconds)
         self._output.close()
 
-    def start(self, name: str, command: Sequence[str]) -> None:
-        """Start a process."""
+    def start(self, name: str, command: Sequence[str], *, outlives: bool = False) -> None:
+        """Start a process; one that `outlives` the others is stopped after them."""
         process = subprocess.Popen(
             command,
             env=self._environment,
@@ -65,7 +65,7 @@ class Children:
             start_new_session=True,
             preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
         )
-        self._children.append(Child(name, process))
+        self._children.insert(0 if outlives else len(self._children), Child(name, process))
 
     def wait_for(self, what: str, is_ready: Callable[[], bool]) -> None:
         """Wait until something answers.

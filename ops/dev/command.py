@@ -118,7 +118,8 @@ def _start(children: Children, plan: Plan, rate: float) -> None:
     for process in ["alerts", *processes] if settings.alert_urls else processes:
         children.start(f"`{process}`", [*_PYTHON, "ops", process])
     children.wait_for("The receiver", lambda: _answers(f"{plan.receiver_url}/readyz"))
-    children.start("the local EcomLinx", _ecomlinx(plan, rate))
+    # Handlers that are still at work when the stack stops need it to the end.
+    children.start("the local EcomLinx", _ecomlinx(plan, rate), outlives=True)
     children.wait_for("The local EcomLinx", lambda: _listens(plan.api_port))
 
 
