@@ -72,6 +72,17 @@ def uncertain_delivery(event_id: str, event_type: str | None, handler: str, erro
     )
 
 
+def failing_jobs(jobs: int) -> Alert:
+    """The alert for jobs that fail before their events are in the ledger."""
+    return Alert(
+        title="Events can't be dispatched",
+        fingerprint="job.failed",
+        severity=Severity.CRITICAL,
+        body=f"{jobs} jobs have failed in every try, and are queued again. The workers' log says"
+        " why: look for job_failed.",
+    )
+
+
 def rejected_api_key() -> Alert:
     """The alert for an API key that EcomLinx doesn't take: the operator's to mend."""
     return Alert(

@@ -172,15 +172,27 @@ def enqueue_batch(queue: Queue, events: Iterable[WireEvent], pipeline: "Pipeline
     return job_id
 
 
+def requeue_batch(queue: Queue, job: Job, pipeline: "Pipeline") -> None:
+    """Add a dispatch job once more to a transaction, with all of its tries before it."""
+    _enqueue(queue, DISPATCH, list(job.args), "dispatch", pipeline, job_id=job.id)
+    pipeline.zrem(queue.failed_job_registry.key, job.id)
+    pipeline.zadd(PENDING_KEY, {job.id: int(time.time() * 1000)})
+
+
 def enqueue_alert(queue: Queue, fingerprint: str, pipeline: "Pipeline") -> None:
     """Add the job that sends one alert to a transaction."""
     _enqueue(queue, SEND_ALERT, [fingerprint], "alert", pipeline)
 
 
 def _enqueue(
-    queue: Queue, function: str, arguments: list[Any], description: str, pipeline: "Pipeline"
+    queue: Queue,
+    function: str,
+    arguments: list[Any],
+    description: str,
+    pipeline: "Pipeline",
+    job_id: str | None = None,
 ) -> str:
-    job_id = uuid.uuid4().hex
+    job_id = job_id or uuid.uuid4().hex
     job = Queue.prepare_data(
         function,
         args=arguments,

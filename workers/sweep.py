@@ -6,12 +6,14 @@ from datetime import datetime
 
 import redis
 import structlog
-from rq import Queue
 
+from core.alerts import failing_jobs
 from core.ledger import alerts, due
+from core.ledger.alerts import raise_alerts
 from core.ledger.database import Database
 from core.ledger.models import AlertState
-from core.queue import BATCH_EVENTS, enqueue_alert, enqueue_batch
+from core.queue import BATCH_EVENTS, JobQueue, enqueue_alert, enqueue_batch
+from workers.recovery import Recovery
 
 log = structlog.get_logger()
 
@@ -32,15 +34,21 @@ class Sweep:
     """
 
     database: Database
-    events: Queue
-    alerts: Queue | None
+    events: JobQueue
+    alerts: JobQueue | None
     now: Callable[[], datetime]
 
     def run(self) -> bool:
         """Make one pass; True if there may be more to do at once."""
+        self._restore_jobs()
         queued = self._queue_deliveries()
         self._queue_alerts()
         return queued >= _DELIVERIES_MAX
+
+    def _restore_jobs(self) -> None:
+        if failed := Recovery(self.events).run():
+            with self.database.write() as connection:
+                raise_alerts(self.database, connection, [failing_jobs(failed)], self.now())
 
     def _queue_deliveries(self) -> int:
         event_ids = due.take(self.database, self.now(), limit=_DELIVERIES_MAX)
