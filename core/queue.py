@@ -104,9 +104,13 @@ class JobQueue(Queue):
 
 
 class WireEvent(TypedDict):
-    """An event within a job: whole when it is new, its id alone when the ledger has it already."""
+    """An event within a job: whole when it is new, its id alone when the ledger has it already.
+
+    With `handler`, only that handler's share of it is meant.
+    """
 
     id: str
+    handler: NotRequired[str]
     source: NotRequired[str]
     received_at: NotRequired[str]
     body: NotRequired[str]

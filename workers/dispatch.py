@@ -37,12 +37,14 @@ class Dispatcher:
         Raises:
             LedgerAwayError: The database is away and the worker has to stop.
         """
-        known = [from_wire(wire) for wire in wires]
+        wires = list(wires)
+        shares = [(EventId(wire["id"]), wire["handler"]) for wire in wires if "handler" in wire]
+        known = [from_wire(wire) for wire in wires if "handler" not in wire]
         arrived = {item.id: item for item in known if isinstance(item, Arrival)}
         parsed = {event_id: parse(arrival.raw) for event_id, arrival in arrived.items()}
         admissions = [self._admission(a, parsed[a.id]) for a in arrived.values()]
         event_ids = [item.id if isinstance(item, Arrival) else item for item in known]
-        find = partial(self._find_work, admissions, event_ids)
+        find = partial(self._find_work, admissions, event_ids, shares)
         mine, stored = until_ledger_answers(self._runtime, find, self._heartbeat)
         events = {e.id: e for e in map(_event, {**stored, **arrived}.values()) if e is not None}
         attempts = [self._attempt(claim, events[claim.event_id]) for claim in mine]
@@ -54,13 +56,19 @@ class Dispatcher:
         handlers = self._runtime.registry.matching(typed(arrival, parsed))
         return Admission(arrival, parsed, [handler.name for handler in handlers])
 
-    def _find_work(self, admissions: list[Admission], event_ids: list[EventId]) -> Found:
+    def _find_work(
+        self,
+        admissions: list[Admission],
+        event_ids: list[EventId],
+        shares: list[tuple[EventId, str]],
+    ) -> Found:
         """Claim every delivery of these events that can be attempted now, in one transaction."""
         database, lease = self._runtime.database, self._runtime.lease()
         with database.write() as connection:
             fresh = claims.admit(database, connection, admissions, lease)
             seen = set(event_ids) - {claim.event_id for claim in fresh}
             due = claims.claim(connection, seen, lease)
+            due += claims.claim_shares(connection, shares, lease)
             bodiless = {c.event_id for c in due} - {a.arrival.id for a in admissions}
             return [*fresh, *due], claims.load(connection, bodiless)
 

@@ -1,18 +1,21 @@
 """One pass over the ledger: whatever is due goes into the queues."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
 import redis
 import structlog
+from redis.client import Pipeline
 
 from core.alerts import failing_jobs
+from core.events import EventId
 from core.ledger import alerts, due
 from core.ledger.alerts import raise_alerts
 from core.ledger.database import Database
 from core.ledger.models import AlertState
-from core.queue import BATCH_EVENTS, JobQueue, enqueue_alert, enqueue_batch
+from core.queue import BATCH_EVENTS, JobQueue, WireEvent, enqueue_alert, enqueue_batch
 from workers.recovery import Recovery
 
 log = structlog.get_logger()
@@ -20,6 +23,7 @@ log = structlog.get_logger()
 #: A pass takes so many deliveries, and the next pass begins at once if there were as many.
 _DELIVERIES_MAX = 10 * BATCH_EVENTS
 _ALERTS_MAX = 100
+_SUSPECTS_MAX = 200
 
 
 @dataclass(frozen=True)
@@ -41,9 +45,10 @@ class Sweep:
     def run(self) -> bool:
         """Make one pass; True if there may be more to do at once."""
         self._restore_jobs()
-        queued = self._queue_deliveries()
+        suspects = self._queue_suspects()
+        deliveries = self._queue_deliveries()
         self._queue_alerts()
-        return queued >= _DELIVERIES_MAX
+        return suspects >= _SUSPECTS_MAX or deliveries >= _DELIVERIES_MAX
 
     def _restore_jobs(self) -> None:
         if failed := Recovery(self.events).run():
@@ -54,16 +59,36 @@ class Sweep:
         event_ids = due.take(self.database, self.now(), limit=_DELIVERIES_MAX)
         for start in range(0, len(event_ids), BATCH_EVENTS):
             batch = event_ids[start : start + BATCH_EVENTS]
-            try:
-                with self.events.connection.pipeline(transaction=True) as pipeline:
-                    enqueue_batch(self.events, ({"id": event_id} for event_id in batch), pipeline)
-                    pipeline.execute()
-            except redis.RedisError:
-                due.put_back(self.database, event_ids[start:], self.now())
-                raise
+            with self._putting_back(event_ids[start:]), self._transaction() as pipeline:
+                enqueue_batch(self.events, ({"id": event_id} for event_id in batch), pipeline)
         if event_ids:
             log.debug("deliveries_queued", events=len(event_ids))
         return len(event_ids)
+
+    def _queue_suspects(self) -> int:
+        shares = due.take_suspects(self.database, self.now(), limit=_SUSPECTS_MAX)
+        event_ids = [share.event_id for share in shares]
+        with self._putting_back(event_ids), self._transaction() as pipeline:
+            for share in shares:
+                wire: WireEvent = {"id": share.event_id, "handler": share.handler}
+                enqueue_batch(self.events, [wire], pipeline)
+                log.warning("delivery_suspected", event_id=share.event_id, handler=share.handler)
+        return len(shares)
+
+    @contextmanager
+    def _putting_back(self, event_ids: Sequence[EventId]) -> Iterator[None]:
+        """Make deliveries due again if Redis fails to take them."""
+        try:
+            yield
+        except redis.RedisError:
+            due.put_back(self.database, event_ids, self.now())
+            raise
+
+    @contextmanager
+    def _transaction(self) -> "Iterator[Pipeline]":
+        with self.events.connection.pipeline(transaction=True) as pipeline:
+            yield pipeline
+            pipeline.execute()
 
     def _queue_alerts(self) -> None:
         for alert in alerts.take_due(self.database, self.now(), limit=_ALERTS_MAX):

@@ -71,15 +71,33 @@ def admit(
 
 
 def claim(connection: Connection, event_ids: Collection[EventId], lease: Lease) -> list[Claim]:
-    """Claim every delivery of these events that is pending, or due for another attempt."""
+    """Claim every delivery of these events that is pending, or due for another attempt.
+
+    Those in which a worker has died are left out: they are claimed one by one, as shares.
+    """
     if not event_ids:
         return []
+    which = sa.and_(_DELIVERY.c.event_id.in_(event_ids), _DELIVERY.c.crashes == 0)
+    return _claim(connection, which, lease)
+
+
+def claim_shares(
+    connection: Connection, shares: Collection[tuple[EventId, str]], lease: Lease
+) -> list[Claim]:
+    """Claim single deliveries, by event and handler, that are pending or due."""
+    if not shares:
+        return []
+    which = sa.tuple_(_DELIVERY.c.event_id, _DELIVERY.c.handler).in_(list(shares))
+    return _claim(connection, which, lease)
+
+
+def _claim(connection: Connection, which: sa.ColumnElement[bool], lease: Lease) -> list[Claim]:
     is_due = sa.and_(
         _DELIVERY.c.status == DeliveryStatus.RETRYING, _DELIVERY.c.next_attempt_at <= lease.now
     )
     statement = (
         sa.update(_DELIVERY)
-        .where(_DELIVERY.c.event_id.in_(event_ids))
+        .where(which)
         .where(sa.or_(_DELIVERY.c.status == DeliveryStatus.PENDING, is_due))
         .values(
             status=DeliveryStatus.RUNNING,
@@ -172,6 +190,7 @@ def _delivery_row(claim: Claim, lease: Lease) -> dict[str, object]:
         "next_attempt_at": None,
         "lease_expires_at": lease.expires_at,
         "worker": lease.worker,
+        "crashes": 0,
         "note": None,
         "error": None,
     }

@@ -20,6 +20,8 @@ class DeliveryStatus(StrEnum):
            |           +------> retrying --+   (failed; due again at next_attempt_at)
            +-------------------------------+
            +----------- running            (its worker died: the lease ran out)
+                           |
+                           +---> dead      (for the third time)
 
     Only `pending` and due `retrying` deliveries are claimed, each by one worker.
     """
@@ -68,7 +70,8 @@ class DeliveryRecord(SQLModel, table=True):
     """One handler's share of one event.
 
     A `running` delivery belongs to `worker` until `lease_expires_at`. A `pending` one has been
-    queued until `lease_expires_at`; if nobody has claimed it by then, it is queued again.
+    queued until `lease_expires_at`; if nobody has claimed it by then, it is queued again. `crashes`
+    counts the workers that died while they had it; one that has crashed travels alone from then on.
     """
 
     __tablename__: ClassVar[str] = "delivery"
@@ -96,6 +99,7 @@ class DeliveryRecord(SQLModel, table=True):
     next_attempt_at: datetime | None
     lease_expires_at: datetime | None
     worker: str | None
+    crashes: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     note: str | None
     error: str | None
 

@@ -83,6 +83,7 @@ def _delivery_row(outcome: Outcome) -> dict[str, object]:
         "next_attempt_at": outcome.next_attempt_at,
         "lease_expires_at": None,
         "worker": outcome.worker,
+        "crashes": 0,
         "note": outcome.note and storable(outcome.note),
         "error": storable(str(outcome.error)) if outcome.error else None,
     }

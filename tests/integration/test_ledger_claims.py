@@ -23,6 +23,7 @@ from tests.support.ledgers import (
     end,
     lease_of,
     seconds,
+    take_lost,
 )
 from tests.support.waiting import wait_until
 
@@ -233,8 +234,8 @@ def test_an_extended_lease_keeps_the_sweep_away(database: Database) -> None:
 
     claims.extend(database, [first], lease_of(now=NOW + seconds(20), lasting=30))
 
-    assert due.take(database, NOW + seconds(49), limit=10) == []
-    assert due.take(database, NOW + seconds(50), limit=10) == [first.event_id]
+    assert take_lost(database, NOW + seconds(49)) == []
+    assert take_lost(database, NOW + seconds(50)) == [first.event_id]
 
 
 def test_nobody_extends_the_lease_of_another(database: Database) -> None:
@@ -242,17 +243,17 @@ def test_nobody_extends_the_lease_of_another(database: Database) -> None:
 
     claims.extend(database, [first], lease_of("worker-2", lasting=300))
 
-    assert due.take(database, NOW + seconds(30), limit=10) == [first.event_id]
+    assert take_lost(database, NOW + seconds(30)) == [first.event_id]
 
 
 def test_a_lease_that_was_lost_is_not_extended(database: Database) -> None:
     first = admit_one(database)
-    due.take(database, NOW + seconds(31), limit=10)
+    take_lost(database, NOW + seconds(31))
 
     claims.extend(database, [first], lease_of(now=NOW + seconds(31), lasting=10**6))
 
     assert _delivery(database, first)["status"] == DeliveryStatus.PENDING
-    assert due.take(database, NOW + seconds(31) + due.QUEUED_FOR, limit=10) == [first.event_id]
+    assert take_lost(database, NOW + seconds(31) + due.QUEUED_FOR) == [first.event_id]
 
 
 def test_what_is_handed_back_is_due_at_once_and_has_not_been_tried(database: Database) -> None:
@@ -290,7 +291,7 @@ def test_extending_or_handing_back_nothing_changes_nothing(database: Database) -
     claims.hand_back(database, [], lease_of())
 
     assert _delivery(database, first)["status"] == DeliveryStatus.RUNNING
-    assert due.take(database, NOW + seconds(30), limit=10) == [first.event_id]
+    assert take_lost(database, NOW + seconds(30)) == [first.event_id]
 
 
 @pytest.mark.parametrize("body", [b"no JSON", b"\xff\x00", body_of() + b"}"])

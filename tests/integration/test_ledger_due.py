@@ -5,10 +5,21 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from core.events import EventId
-from core.ledger import claims, due, stories
+from core.ledger import alerts, claims, due, stories
 from core.ledger.database import Database
 from core.ledger.models import DeliveryStatus
-from tests.support.ledgers import NOW, admit, admit_one, arrival_of, claim, end, lease_of, seconds
+from tests.support.ledgers import (
+    NOW,
+    admit,
+    admit_one,
+    arrival_of,
+    claim,
+    claim_share,
+    end,
+    lease_of,
+    seconds,
+    take_lost,
+)
 
 
 def test_an_empty_ledger_has_nothing_due(database: Database) -> None:
@@ -43,8 +54,8 @@ def test_what_has_ended_is_never_due(database: Database, status: DeliveryStatus)
 def test_a_worker_that_went_silent_has_crashed(database: Database) -> None:
     only = admit_one(database, lease=lease_of("worker-7", lasting=30))
 
-    assert due.take(database, NOW + seconds(29.9), limit=10) == []
-    assert due.take(database, NOW + seconds(30), limit=10) == [only.event_id]
+    assert take_lost(database, NOW + seconds(29.9)) == []
+    assert take_lost(database, NOW + seconds(30)) == [only.event_id]
 
     story = stories.whole(database, only.event_id)
     assert story is not None
@@ -63,17 +74,65 @@ def test_a_worker_that_went_silent_has_crashed(database: Database) -> None:
 
 def test_each_crash_is_an_attempt_of_its_own(database: Database) -> None:
     only = admit_one(database)
-    moment = NOW
-    for _ in range(3):
-        moment += seconds(31)
-        assert due.take(database, moment, limit=10) == [only.event_id]
-        claim(database, [only.event_id], lease_of(now=moment))
+    first, second = NOW + seconds(31), NOW + seconds(62)
+
+    assert take_lost(database, first) == [only.event_id]
+    claim_share(database, only.event_id, only.handler, lease_of(now=first))
+    assert take_lost(database, second) == [only.event_id]
 
     story = stories.whole(database, only.event_id)
     assert story is not None
     (delivery,) = story["deliveries"]
-    assert [attempt["number"] for attempt in delivery["history"]] == [1, 2, 3]
-    assert delivery["attempts"] == 4
+    assert [attempt["number"] for attempt in delivery["history"]] == [1, 2]
+    assert [attempt["result"] for attempt in delivery["history"]] == [due.CRASHED] * 2
+
+
+def test_a_delivery_in_which_three_workers_have_died_is_dead_and_somebody_is_told(
+    database: Database,
+) -> None:
+    only = admit_one(database)
+    moment = NOW
+    for _ in range(due.MAX_CRASHES - 1):
+        moment += seconds(31)
+        assert take_lost(database, moment) == [only.event_id]
+        claim_share(database, only.event_id, only.handler, lease_of(now=moment))
+    moment += seconds(31)
+
+    assert take_lost(database, moment) == []
+
+    story = stories.whole(database, only.event_id)
+    assert story is not None
+    (delivery,) = story["deliveries"]
+    assert delivery["status"] == DeliveryStatus.DEAD
+    assert delivery["error"] == "WorkerLost: 3 workers have died in this delivery"
+    assert [attempt["result"] for attempt in delivery["history"]] == [due.CRASHED] * 3
+    (alert,) = alerts.take_due(database, moment, limit=10)
+    assert alert.fingerprint == f"delivery.dead:{only.handler}:WorkerLost"
+    assert take_lost(database, moment + seconds(10**6)) == []
+
+
+def test_a_suspect_is_claimed_alone_and_never_with_its_event(database: Database) -> None:
+    arrival = arrival_of()
+    culprit, innocent = admit(database, [arrival], ["culprit", "innocent"])
+    now = NOW + seconds(31)
+    assert take_lost(database, now) == [arrival.id, arrival.id]
+
+    assert claim(database, [arrival.id], lease_of(now=now)) == []
+    (alone,) = claim_share(database, arrival.id, innocent.handler, lease_of(now=now))
+
+    assert (alone.handler, alone.attempt) == ("innocent", 2)
+    assert culprit.handler == "culprit"
+
+
+def test_a_suspect_that_is_retried_still_travels_alone(database: Database) -> None:
+    only = admit_one(database)
+    now = NOW + seconds(31)
+    take_lost(database, now)
+    (again,) = claim_share(database, only.event_id, only.handler, lease_of(now=now))
+    end(database, again, DeliveryStatus.RETRYING, due_at=now + seconds(60))
+
+    assert due.take(database, now + seconds(60), limit=10) == []
+    assert take_lost(database, now + seconds(60)) == [only.event_id]
 
 
 def test_what_nobody_claims_is_queued_again_after_a_while(database: Database) -> None:

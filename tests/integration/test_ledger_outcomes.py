@@ -4,12 +4,23 @@ from typing import Any
 
 import pytest
 
-from core.ledger import claims, due, stories
+from core.ledger import claims, stories
 from core.ledger.claims import Claim
 from core.ledger.database import Database
 from core.ledger.models import DeliveryStatus
 from core.ledger.outcomes import Error, Outcome, record
-from tests.support.ledgers import NOW, admit, admit_one, arrival_of, claim, end, lease_of, seconds
+from tests.support.ledgers import (
+    NOW,
+    admit,
+    admit_one,
+    arrival_of,
+    claim,
+    claim_share,
+    end,
+    lease_of,
+    seconds,
+    take_lost,
+)
 
 
 def _delivery(database: Database, of: Claim) -> dict[str, Any]:
@@ -106,7 +117,7 @@ def test_an_outcome_that_comes_after_the_lease_was_taken_changes_nothing(
     database: Database,
 ) -> None:
     late = admit_one(database)
-    due.take(database, NOW + seconds(31), limit=10)
+    take_lost(database, NOW + seconds(31))
 
     end(database, late, DeliveryStatus.SUCCEEDED, note="too late")
 
@@ -119,8 +130,10 @@ def test_an_outcome_that_comes_while_another_worker_is_at_it_changes_nothing(
     database: Database,
 ) -> None:
     late = admit_one(database)
-    due.take(database, NOW + seconds(31), limit=10)
-    (current,) = claim(database, [late.event_id], lease_of("worker-2", now=NOW + seconds(32)))
+    take_lost(database, NOW + seconds(31))
+    (current,) = claim_share(
+        database, late.event_id, late.handler, lease_of("worker-2", now=NOW + seconds(32))
+    )
 
     end(database, late, DeliveryStatus.DEAD, error=Error("E", "too late"))
 
@@ -133,8 +146,8 @@ def test_an_outcome_that_comes_late_to_the_same_worker_changes_nothing(
     database: Database,
 ) -> None:
     late = admit_one(database)
-    due.take(database, NOW + seconds(31), limit=10)
-    claim(database, [late.event_id], lease_of("worker-1", now=NOW + seconds(32)))
+    take_lost(database, NOW + seconds(31))
+    claim_share(database, late.event_id, late.handler, lease_of("worker-1", now=NOW + seconds(32)))
 
     end(database, late, DeliveryStatus.DEAD)
 
@@ -167,7 +180,7 @@ def test_a_late_outcome_does_not_keep_the_others_of_its_batch_from_being_written
     database: Database,
 ) -> None:
     late = admit_one(database)
-    due.take(database, NOW + seconds(31), limit=10)
+    take_lost(database, NOW + seconds(31))
     timely = admit_one(database)
 
     with database.write() as connection:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from core.events import Arrival, EventId, Source, event_id, parse
-from core.ledger import claims, outcomes
+from core.ledger import claims, due, outcomes
 from core.ledger.claims import Admission, Claim, Lease
 from core.ledger.database import Database
 from core.ledger.models import DeliveryStatus
@@ -55,6 +55,17 @@ def claim(database: Database, event_ids: Collection[EventId], lease: Lease) -> l
     """Claim deliveries in a transaction of its own."""
     with database.write() as connection:
         return claims.claim(connection, event_ids, lease)
+
+
+def claim_share(database: Database, event_id: EventId, handler: str, lease: Lease) -> list[Claim]:
+    """Claim a single delivery in a transaction of its own."""
+    with database.write() as connection:
+        return claims.claim_shares(connection, [(event_id, handler)], lease)
+
+
+def take_lost(database: Database, now: datetime) -> list[EventId]:
+    """What the sweep finds whose worker has died; the events of these deliveries."""
+    return [share.event_id for share in due.take_suspects(database, now, limit=1000)]
 
 
 def end(

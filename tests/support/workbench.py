@@ -96,6 +96,10 @@ class Workbench:
         """Run one job that names these events, as the sweep's do."""
         self._dispatcher.run([{"id": event_id} for event_id in event_ids])
 
+    def run_share(self, event_id: EventId, handler_name: str) -> None:
+        """Run one job that names one delivery, as the sweep's for suspects do."""
+        self._dispatcher.run([{"id": event_id, "handler": handler_name}])
+
     def run_when_due(self, event_id: EventId, handler_name: str) -> None:
         """Let the time of a delivery's next attempt come, and run it."""
         due = self._column(event_id, handler_name, "next_attempt_at")

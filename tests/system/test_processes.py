@@ -43,6 +43,18 @@ def quick(event: OrderEvent, ctx: Context) -> str:
     return "done"
 """
 
+#: Ends its own process at one of the orders.
+DEADLY = """
+import os, signal
+from handlers import Context, OrderEvent, on
+
+@on("order.*")
+def deadly(event: OrderEvent, ctx: Context) -> str:
+    if event.data.id == "ord_deadly":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "done"
+"""
+
 #: A worker whose lease lasts three seconds instead of thirty.
 IMPATIENT_WORKER = """
 from datetime import timedelta
@@ -153,6 +165,33 @@ def test_what_a_killed_worker_had_begun_is_run_again(
         (1, "crashed"),
         (2, "succeeded"),
     ]
+
+
+def test_a_handler_that_kills_its_worker_is_given_up_on_and_the_others_go_on(
+    sqlite_service: Service, start_process: ProcessStarter
+) -> None:
+    """Slow, too: three leases have to run out."""
+    service = sqlite_service
+    service.write_handlers(DEADLY)
+    service.start("receiver", "scheduler")
+    deadly = service.deliver(body_of(id="ord_deadly"))
+    others = [service.deliver(body_of()) for _ in range(10)]
+    workers: list[Process] = []
+
+    def given_up() -> bool:
+        if not workers or not workers[-1].is_running:
+            impatient = ("python", "-c", IMPATIENT_WORKER, "worker")
+            workers.append(start_process(*impatient, settings=service.settings))
+        delivery = _delivery(service, deadly)
+        return delivery is not None and delivery["status"] == "dead"
+
+    wait_until(given_up, "the delivery's death", seconds=90)
+
+    delivery = _delivery(service, deadly)
+    assert delivery is not None
+    assert [attempt["result"] for attempt in delivery["history"]] == ["crashed"] * 3
+    for event_id in others:
+        _wait_for_success(service, event_id)
 
 
 def test_a_worker_that_is_started_before_redis_waits_and_says_so(

@@ -14,7 +14,7 @@ from core.ledger.database import Database
 from handlers import Context, Event, OrderEvent, Retry
 from tests.integration.workers.conftest import OpenWorkbench
 from tests.support.deliveries import body_of
-from tests.support.ledgers import NOW, admit_one, arrival_of, lease_of
+from tests.support.ledgers import NOW, admit_one, arrival_of, lease_of, take_lost
 from tests.support.waiting import wait_until
 from tests.support.workbench import Clock, Workbench, handler
 from workers import batch
@@ -351,12 +351,12 @@ def test_an_outcome_that_comes_after_the_lease_was_lost_changes_nothing(
     job = _run_aside(lambda: slow.deliver(BODY))
     wait_until(lambda: gate.begun, "the handler")
     clock.advance(LEASE.total_seconds() + 1)
-    assert due.take(slow.database, clock(), limit=10) == [event_id]
+    assert take_lost(slow.database, clock()) == [event_id]
 
     def act(_: Event, __: Context) -> str:
         return "done by the other"
 
-    open_workbench(act, worker="worker-2").run(event_id)
+    open_workbench(act, worker="worker-2").run_share(event_id, "act")
     gate.open.set()
     job.join()
 

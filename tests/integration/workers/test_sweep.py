@@ -11,14 +11,15 @@ import redis
 from core.alerts import Alert
 from core.events import EventId
 from core.ledger.alerts import raise_alerts
+from core.ledger.claims import hand_back
 from core.ledger.database import Database
-from core.ledger.due import QUEUED_FOR
+from core.ledger.due import MAX_CRASHES, QUEUED_FOR
 from core.ledger.models import AlertState
 from core.queue import ALERTS_QUEUE, BATCH_EVENTS, EVENTS_QUEUE, JobQueue, connect, open_queue
 from handlers import Context, Event, Retry
 from tests.integration.workers.conftest import OpenWorkbench
 from tests.support.deliveries import body_of
-from tests.support.ledgers import NOW, admit, arrival_of, lease_of
+from tests.support.ledgers import NOW, admit, arrival_of, claim_share, lease_of
 from tests.support.redis_server import RedisServer
 from tests.support.workbench import Clock, Workbench, handler
 from workers.runtime import LEASE
@@ -142,10 +143,10 @@ def test_many_are_queued_in_batches(
 
 
 def test_what_does_not_fit_into_one_pass_is_left_to_the_next(
-    database: Database, sweep: Sweep, redis_client: "redis.Redis", clock: Clock
+    database: Database, sweep: Sweep, redis_client: "redis.Redis"
 ) -> None:
-    admit(database, [arrival_of() for _ in range(700)])
-    clock.advance(LEASE.total_seconds())
+    admitted = admit(database, [arrival_of() for _ in range(700)])
+    hand_back(database, admitted, lease_of())
 
     passes = [sweep.run(), sweep.run(), sweep.run()]
 
@@ -196,7 +197,7 @@ def test_what_a_lost_worker_had_begun_is_recorded_as_crashed_and_run_again(
         return f"attempt {ctx.attempt}"
 
     bench = open_workbench(act)
-    bench.run(arrival.id)
+    bench.run_share(arrival.id, "act")
     delivery = bench.delivery(arrival.id)
     assert (delivery["status"], delivery["note"]) == ("succeeded", "attempt 2")
     crashed, succeeded = delivery["history"]
@@ -297,3 +298,32 @@ def test_where_nobody_is_to_be_told_alerts_become_lines_of_the_log(
     (alert,) = open_workbench().alerts()
     assert alert["state"] == AlertState.LOGGED
     assert redis_client.keys("rq:*") == []
+
+
+def test_a_handler_that_ends_its_worker_does_not_take_the_others_along(
+    open_workbench: OpenWorkbench,
+    database: Database,
+    sweep: Sweep,
+    redis_client: "redis.Redis",
+    clock: Clock,
+) -> None:
+    """Three workers die in one delivery; the rest of its batch ends well after the first."""
+    deadly, harmless = arrival_of(), arrival_of()
+    admit(database, [deadly, harmless], ["act"], lease_of("worker-lost"))
+
+    def act(event: Event, _: Context) -> str:
+        assert event.id == harmless.id
+        return "done"
+
+    bench = open_workbench(act)
+    clock.advance(LEASE.total_seconds())
+    sweep.run()
+    assert sorted(_events(redis_client)) == sorted([[deadly.id], [harmless.id]])
+    bench.run_share(harmless.id, "act")
+    for _ in range(MAX_CRASHES - 1):
+        claim_share(database, deadly.id, "act", lease_of("worker-lost", now=clock()))
+        clock.advance(LEASE.total_seconds())
+        sweep.run()
+
+    assert bench.statuses(harmless.id) == {"act": "succeeded"}
+    assert bench.statuses(deadly.id) == {"act": "dead"}
