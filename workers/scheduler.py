@@ -1,6 +1,7 @@
 """The sweep's process: any number may run, one of them acts."""
 
 import threading
+import time
 from datetime import timedelta
 
 import redis
@@ -9,6 +10,7 @@ from redis.exceptions import LockError
 from redis.lock import Lock
 from sqlalchemy.exc import SQLAlchemyError
 
+from workers.runtime import LEASE_RENEWAL
 from workers.sweep import Sweep
 
 log = structlog.get_logger()
@@ -17,6 +19,9 @@ INTERVAL = timedelta(seconds=2)
 
 #: When the one that acts dies, another takes over after so long.
 _TURN = timedelta(seconds=10)
+
+#: Longer than a worker takes to renew its leases once the ledger is back.
+_RENEWAL = LEASE_RENEWAL + timedelta(seconds=4)
 
 _LOCK_KEY = "ecomlinx:sweep"
 
@@ -29,19 +34,28 @@ class Scheduler:
         self._stopping = stopping
         self._lock = Lock(connection, _LOCK_KEY, timeout=_TURN.total_seconds(), thread_local=False)
         self._is_well = True
+        self._silence_counts_from = self._soon()
 
     def run(self) -> None:
         """Sweep until asked to stop; what goes wrong is said once, and tried again."""
         while not self._stopping.is_set():
             has_more = False
             try:
-                has_more = self._is_my_turn() and self._sweep.run()
+                has_more = self._is_my_turn() and self._sweep.run(
+                    silence_counts=time.monotonic() >= self._silence_counts_from
+                )
                 self._say_if_well_again()
             except (redis.RedisError, SQLAlchemyError) as error:
+                self._silence_counts_from = self._soon()
                 self._say_once(error)
             if not has_more:
                 self._stopping.wait(INTERVAL.total_seconds())
         self._end_turn()
+
+    @staticmethod
+    def _soon() -> float:
+        """When workers that had no ledger will have renewed their leases, if they are alive."""
+        return time.monotonic() + _RENEWAL.total_seconds()
 
     def _is_my_turn(self) -> bool:
         if self._lock.owned():

@@ -42,10 +42,15 @@ class Sweep:
     alerts: JobQueue | None
     now: Callable[[], datetime]
 
-    def run(self) -> bool:
-        """Make one pass; True if there may be more to do at once."""
+    def run(self, *, silence_counts: bool = True) -> bool:
+        """Make one pass; True if there may be more to do at once.
+
+        Args:
+            silence_counts: Whether a worker that hasn't renewed its leases is taken for dead. Not
+                while it may have had no ledger to renew them in.
+        """
         self._restore_jobs()
-        suspects = self._queue_suspects()
+        suspects = self._queue_suspects() if silence_counts else 0
         deliveries = self._queue_deliveries()
         self._queue_alerts()
         return suspects >= _SUSPECTS_MAX or deliveries >= _DELIVERIES_MAX
@@ -67,6 +72,8 @@ class Sweep:
 
     def _queue_suspects(self) -> int:
         shares = due.take_suspects(self.database, self.now(), limit=_SUSPECTS_MAX)
+        if not shares:
+            return 0
         event_ids = [share.event_id for share in shares]
         with self._putting_back(event_ids), self._transaction() as pipeline:
             for share in shares:

@@ -19,7 +19,7 @@ _EVENT = table(EventRecord)
 #: How long a queued delivery may wait for a worker before it is queued once more.
 QUEUED_FOR = timedelta(minutes=5)
 
-#: The attempt's result when its worker vanished: the only one that no handler can cause.
+#: The attempt's result when its worker vanished: the only one that its worker doesn't write.
 CRASHED = "crashed"
 
 #: A delivery in which so many workers have died is dead.

@@ -10,8 +10,12 @@ from typing import Any
 import pytest
 import redis
 
+from core.ledger import stories
+from core.ledger.claims import Claim
 from core.ledger.database import Database
+from core.ledger.models import DeliveryStatus
 from core.queue import ALERTS_QUEUE, EVENTS_QUEUE, connect, open_queue
+from tests.support.ledgers import admit_one
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_until
 from workers import scheduler
@@ -136,3 +140,51 @@ def test_it_goes_on_when_redis_is_back_and_says_so_once(
 
 def _said(lines: list[Any]) -> Counter[str]:
     return Counter(line["event"] for line in lines)
+
+
+def _status(database: Database, claim: Claim) -> str:
+    story = stories.whole(database, claim.event_id)
+    assert story is not None
+    status: str = story["deliveries"][0]["status"]
+    return status
+
+
+def test_workers_get_time_to_renew_their_leases_before_their_silence_counts(
+    start_scheduler: StartScheduler,
+    sqlite_database: Database,
+    redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The ledger may have been away from them as well, a moment ago."""
+    monkeypatch.setattr(scheduler, "_RENEWAL", timedelta(seconds=1.5))
+    leased = admit_one(sqlite_database)
+
+    running = start_scheduler(redis_url)
+    wait_until(lambda: running.passes >= 5, "some passes")
+
+    assert _status(sqlite_database, leased) == DeliveryStatus.RUNNING
+    wait_until(
+        lambda: _status(sqlite_database, leased) == DeliveryStatus.PENDING, "the end of patience"
+    )
+
+
+def test_an_outage_begins_that_time_anew(
+    start_scheduler: StartScheduler,
+    sqlite_database: Database,
+    own_redis: RedisServer,
+    monkeypatch: pytest.MonkeyPatch,
+    log_lines: list[Any],
+) -> None:
+    monkeypatch.setattr(scheduler, "_RENEWAL", timedelta(seconds=0))
+    running = start_scheduler(own_redis.url)
+    wait_until(lambda: running.passes, "the first pass")
+    monkeypatch.setattr(scheduler, "_RENEWAL", timedelta(hours=1))
+    own_redis.stop()
+    wait_until(lambda: _said(log_lines)["sweep_failed"], "the complaint")
+    leased = admit_one(sqlite_database)
+    own_redis.start()
+
+    before = running.passes
+    wait_until(lambda: running.passes >= before + 5, "some passes")
+
+    assert _status(sqlite_database, leased) == DeliveryStatus.RUNNING
