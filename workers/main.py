@@ -20,10 +20,10 @@ from workers.runtime import Runtime, utc_now
 from workers.scheduler import Scheduler
 from workers.startup import (
     StoppedError,
+    await_stop,
     open_ledger,
     open_redis,
     process_name,
-    stop_on_signals,
 )
 from workers.sweep import Sweep
 from workers.threads import HandlerThreads
@@ -52,7 +52,7 @@ def run_workers(settings: Settings) -> None:
 def run_worker(settings: Settings) -> None:
     """Run one worker in this process."""
     logs.configure(settings, process="worker")
-    stopping = stop_on_signals()
+    stopping = await_stop()
     registry = discover(settings)
     with suppress(StoppedError):
         database = open_ledger(settings, stopping)
@@ -86,7 +86,7 @@ def run_alerts(settings: Settings) -> None:
         LedgerOutOfDateError: The ledger has to be upgraded first.
     """
     logs.configure(settings, process="alerts")
-    stopping = stop_on_signals()
+    stopping = await_stop()
     channels = alerts.open_channels(settings.alert_urls)
     with suppress(StoppedError):
         database = open_ledger(settings, stopping)
@@ -107,7 +107,7 @@ def run_scheduler(settings: Settings) -> None:
         LedgerOutOfDateError: The ledger has to be upgraded first.
     """
     logs.configure(settings, process="scheduler")
-    stopping = stop_on_signals()
+    stopping = await_stop()
     with suppress(StoppedError):
         database = open_ledger(settings, stopping)
         connection = open_redis(settings, stopping)

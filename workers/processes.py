@@ -7,7 +7,7 @@ from multiprocessing.process import BaseProcess
 
 import structlog
 
-from workers.startup import stop_on_signals
+from workers.startup import await_stop
 
 log = structlog.get_logger()
 
@@ -21,7 +21,7 @@ def keep_running(target: Callable[[], None], count: int) -> None:
     """Run `target` in `count` processes until SIGTERM or SIGINT; then have them all stop."""
     # Spawned, not forked: a forked child shares sockets and locks with its parent.
     spawn = multiprocessing.get_context("spawn")
-    stopping = stop_on_signals()
+    stopping = await_stop()
 
     def start() -> BaseProcess:
         process = spawn.Process(target=target)

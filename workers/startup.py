@@ -1,13 +1,11 @@
 """What every process behind the receiver does first: heed signals, wait for what it needs."""
 
 import os
-import signal
 import socket
 import threading
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
-from types import FrameType
 
 import redis
 import structlog
@@ -18,6 +16,7 @@ from core.ledger import schema
 from core.ledger.database import Database
 from core.queue import connect
 from core.settings import Settings
+from core.signals import stop_on_signals
 
 log = structlog.get_logger()
 
@@ -31,18 +30,9 @@ class StoppedError(Exception):
     """The process was asked to stop before it had what it needs."""
 
 
-def stop_on_signals() -> threading.Event:
-    """Return an event that SIGTERM and SIGINT set. Call from the main thread."""
-    stopping = threading.Event()
-
-    def stop(number: int, _: FrameType | None) -> None:
-        if not stopping.is_set():
-            log.info("stopping", signal=signal.Signals(number).name)
-        stopping.set()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    return stopping
+def await_stop() -> threading.Event:
+    """Return an event that SIGTERM and SIGINT set, and have it said in the log."""
+    return stop_on_signals(lambda name: log.info("stopping", signal=name))
 
 
 def process_name() -> str:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,10 @@ import click
 _READY_SECONDS = 30.0
 _POLL_SECONDS = 0.05
 _PR_SET_PDEATHSIG = 1
+
+
+class StoppedError(Exception):
+    """The stack was told to stop before all of it had started."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +38,20 @@ class Children:
         environment: What each of them gets as its environment.
         log: The file that takes what they print.
         grace_seconds: How long each may take to stop before it is killed.
+        stopping: Set when the stack is to stop.
     """
 
-    def __init__(self, environment: Mapping[str, str], log: Path, grace_seconds: float) -> None:
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        log: Path,
+        grace_seconds: float,
+        stopping: threading.Event,
+    ) -> None:
         self._environment = dict(environment)
         self._log = log
         self._grace_seconds = grace_seconds
+        self._stopping = stopping
         self._children: list[Child] = []
         self._output: IO[bytes]
 
@@ -72,13 +85,15 @@ class Children:
 
         Raises:
             click.ClickException: It doesn't, or a process has ended.
+            StoppedError: We are to stop.
         """
         deadline = time.monotonic() + _READY_SECONDS
         while not is_ready():
             self.check()
             if time.monotonic() > deadline:
                 raise click.ClickException(f"{what} did not start; see {self._log}{self._tail()}")
-            time.sleep(_POLL_SECONDS)
+            if self._stopping.wait(_POLL_SECONDS):
+                raise StoppedError
 
     def check(self) -> None:
         """Make sure that every process still runs.

@@ -2,15 +2,12 @@
 
 import fcntl
 import shutil
-import signal
 import socket
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 from urllib.parse import urlsplit
 
 import click
@@ -20,7 +17,8 @@ import redis
 from core.ledger import schema
 from core.ledger.database import Database
 from core.settings import load
-from ops.dev.children import Children
+from core.signals import stop_on_signals
+from ops.dev.children import Children, StoppedError
 from ops.dev.defaults import DEV_API_KEY
 from ops.dev.narrator import Narrator
 from ops.dev.plan import Plan, make_plan
@@ -53,42 +51,20 @@ def dev(rate: float) -> None:
     plan = make_plan(settings)
     log = settings.data_dir / "dev.log"
     grace_seconds = settings.shutdown_grace + 5
+    stopping = stop_on_signals(lambda _: click.echo("\nStopping."))
+    environment = plan.environment()
     with (
         _only_one(settings.data_dir),
-        _until_signal(),
-        Children(plan.environment(), log, grace_seconds) as children,
+        suppress(StoppedError),
+        Children(environment, log, grace_seconds, stopping) as children,
     ):
         _start(children, plan, rate)
         click.echo(_welcome(plan, log, rate))
         narrator = Narrator(Database(settings.ledger_url), datetime.now(UTC), click.echo)
-        while True:
+        while not stopping.wait(_LOOK_SECONDS):
             narrator.look()
             children.check()
-            time.sleep(_LOOK_SECONDS)
-
-
-class _Stop(Exception):  # noqa: N818
-    """SIGINT or SIGTERM has arrived."""
-
-
-@contextmanager
-def _until_signal() -> Iterator[None]:
-    def stop(_: int, __: FrameType | None) -> None:
-        # A second Ctrl-C must not interrupt the stopping: whatever is left then would stay.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        click.echo("\nStopping.")
-        raise _Stop
-
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    except _Stop:
-        click.echo("Everything has stopped.")
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    click.echo("Everything has stopped.")
 
 
 @contextmanager
