@@ -99,9 +99,11 @@ class GroupCommitter:
         with self._changed:
             if self._closing or self._waiting_bytes + len(arrival.raw) > self._buffer_bytes:
                 raise BufferFullError
+            if not self._waiting:
+                # Only then may the other thread be asleep, and waking it costs more than the rest.
+                self._changed.notify()
             self._waiting.append(waiting)
             self._waiting_bytes += len(arrival.raw)
-            self._changed.notify()
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 return await waiting.answer

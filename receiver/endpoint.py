@@ -15,8 +15,6 @@ from receiver.body import ClientGoneError, drain, header, read_body
 from receiver.commit import BufferFullError, CommitError, Committer, Verdict
 from receiver.refusals import RefusalLog
 
-log = structlog.get_logger()
-
 _SIGNATURE = signature.HEADER.lower().encode()
 
 
@@ -46,6 +44,9 @@ class WebhookEndpoint:
         self._max_body_bytes = max_body_bytes
         self._body_seconds = body_seconds
         self._refusals = RefusalLog()
+        # Bound once: an unbound logger makes itself anew at each call, even for lines that nobody
+        # wants.
+        self._log = structlog.get_logger().bind()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -80,9 +81,9 @@ class WebhookEndpoint:
             raise Refusal(answers.UNAVAILABLE, "buffer_full") from None
         parsed = parse(raw)
         if isinstance(parsed, Malformed):
-            log.warning("event_malformed", event_id=arrival.id, reason=parsed.reason)
+            self._log.warning("event_malformed", event_id=arrival.id, reason=parsed.reason)
             return answers.malformed(arrival.id, parsed.reason)
-        log.debug(
+        self._log.debug(
             "event_received", event_id=arrival.id, event_type=parsed.type, verdict=verdict.name
         )
         if verdict is Verdict.DUPLICATE:
