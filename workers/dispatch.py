@@ -1,6 +1,6 @@
 """The job that Redis names: brings events and their handlers together."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 
 from core.events import Arrival, Envelope, EventId, Malformed, parse
@@ -42,19 +42,23 @@ class Dispatcher:
         known = [from_wire(wire) for wire in wires if "handler" not in wire]
         arrived = {item.id: item for item in known if isinstance(item, Arrival)}
         parsed = {event_id: parse(arrival.raw) for event_id, arrival in arrived.items()}
-        admissions = [self._admission(a, parsed[a.id]) for a in arrived.values()]
+        events = {a.id: typed(a, e) for a, e in _well_formed(arrived.values(), parsed)}
+        admissions = [
+            Admission(a, parsed[a.id], self._handlers_of(events.get(a.id)))
+            for a in arrived.values()
+        ]
         event_ids = [item.id if isinstance(item, Arrival) else item for item in known]
         find = partial(self._find_work, admissions, event_ids, shares)
         mine, stored = until_ledger_answers(self._runtime, find, self._heartbeat)
-        events = {e.id: e for e in map(_event, {**stored, **arrived}.values()) if e is not None}
+        reread = {event_id: parse(arrival.raw) for event_id, arrival in stored.items()}
+        events |= {a.id: typed(a, e) for a, e in _well_formed(stored.values(), reread)}
         attempts = [self._attempt(claim, events[claim.event_id]) for claim in mine]
         Batch(self._runtime, attempts, self._heartbeat).run()
 
-    def _admission(self, arrival: Arrival, parsed: Envelope | Malformed) -> Admission:
-        if isinstance(parsed, Malformed):
-            return Admission(arrival, parsed, ())
-        handlers = self._runtime.registry.matching(typed(arrival, parsed))
-        return Admission(arrival, parsed, [handler.name for handler in handlers])
+    def _handlers_of(self, event: Event | None) -> list[str]:
+        if event is None:
+            return []
+        return [handler.name for handler in self._runtime.registry.matching(event)]
 
     def _find_work(
         self,
@@ -81,9 +85,12 @@ class Dispatcher:
         return Attempt(self._runtime, claim, event, handler)
 
 
-def _event(arrival: Arrival) -> Event | None:
-    parsed = parse(arrival.raw)
-    return None if isinstance(parsed, Malformed) else typed(arrival, parsed)
+def _well_formed(
+    arrivals: Iterable[Arrival], parsed: Mapping[EventId, Envelope | Malformed]
+) -> Iterator[tuple[Arrival, Envelope]]:
+    for arrival in arrivals:
+        if isinstance(envelope := parsed[arrival.id], Envelope):
+            yield arrival, envelope
 
 
 def _stand_in(claim: Claim, function: Callable[[Event, object], None]) -> Handler:
