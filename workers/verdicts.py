@@ -54,7 +54,7 @@ def _next_step(runtime: Runtime, attempt: Attempt, ending: Ending) -> NextStep:
     if ending.error is None:
         return NextStep(DeliveryStatus.SUCCEEDED)
     progress = Progress(
-        attempt=attempt.claim.attempt,
+        attempt=attempt.claim.attempt - attempt.claim.forgiven_attempts,
         retries=attempt.handler.retries,
         age=max(runtime.now() - attempt.claim.first_attempt_at, timedelta()),
     )

@@ -35,12 +35,21 @@ class Admission:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One attempt of one delivery, ours until the lease ends."""
+    """One attempt of one delivery, ours until the lease ends.
+
+    Attributes:
+        event_id: Which event.
+        handler: For which handler.
+        attempt: The attempt's number, from 1 on.
+        first_attempt_at: When the first attempt since the last replay, if any, was claimed.
+        forgiven_attempts: Attempts before the last replay: they don't count against the retries.
+    """
 
     event_id: EventId
     handler: str
     attempt: int
     first_attempt_at: datetime
+    forgiven_attempts: int = 0
 
 
 def admit(
@@ -113,6 +122,7 @@ def _claim(connection: Connection, which: sa.ColumnElement[bool], lease: Lease) 
             _DELIVERY.c.handler,
             _DELIVERY.c.attempts,
             _DELIVERY.c.first_attempt_at,
+            _DELIVERY.c.forgiven_attempts,
         )
     )
     return [Claim(*row) for row in connection.execute(statement)]
@@ -191,6 +201,9 @@ def _delivery_row(claim: Claim, lease: Lease) -> dict[str, object]:
         "lease_expires_at": lease.expires_at,
         "worker": lease.worker,
         "crashes": 0,
+        "forgiven_attempts": 0,
+        "finished_at": None,
+        "lane": None,
         "note": None,
         "error": None,
     }

@@ -116,7 +116,14 @@ def _give_up(
     database: Database, connection: Connection, given_up: Sequence[Row], now: datetime
 ) -> None:
     error = f"{_WORKER_LOST}: {MAX_CRASHES} workers have died in this delivery"
-    _change(connection, given_up, status=DeliveryStatus.DEAD, lease_expires_at=None, error=error)
+    _change(
+        connection,
+        given_up,
+        status=DeliveryStatus.DEAD,
+        lease_expires_at=None,
+        finished_at=now,
+        error=error,
+    )
     types = _types(connection, given_up)
     raised = [
         dead_delivery(row.event_id, types[row.event_id], row.handler, error) for row in given_up

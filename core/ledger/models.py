@@ -72,6 +72,9 @@ class DeliveryRecord(SQLModel, table=True):
     A `running` delivery belongs to `worker` until `lease_expires_at`. A `pending` one has been
     queued until `lease_expires_at`; if nobody has claimed it by then, it is queued again. `crashes`
     counts the workers that died while they had it; one that has crashed travels alone from then on.
+    `forgiven_attempts` are those before the last replay: they don't count against the retries.
+    `lane` is set where the handler is ordered: it begins only once every earlier event of the same
+    lane is finished for this handler.
     """
 
     __tablename__: ClassVar[str] = "delivery"
@@ -88,6 +91,21 @@ class DeliveryRecord(SQLModel, table=True):
             postgresql_where=text("status IN ('running', 'pending')"),
             sqlite_where=text("status IN ('running', 'pending')"),
         ),
+        Index(
+            "ix_delivery_unresolved",
+            "finished_at",
+            postgresql_where=text("status IN ('dead', 'uncertain')"),
+            sqlite_where=text("status IN ('dead', 'uncertain')"),
+        ),
+        Index(
+            "ix_delivery_lane",
+            "handler",
+            "lane",
+            postgresql_where=text(
+                "lane IS NOT NULL AND status IN ('pending', 'running', 'retrying')"
+            ),
+            sqlite_where=text("lane IS NOT NULL AND status IN ('pending', 'running', 'retrying')"),
+        ),
     )
 
     event_id: str = Field(primary_key=True, max_length=ID_MAX_CHARS)
@@ -100,6 +118,9 @@ class DeliveryRecord(SQLModel, table=True):
     lease_expires_at: datetime | None
     worker: str | None
     crashes: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    forgiven_attempts: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    finished_at: datetime | None
+    lane: str | None
     note: str | None
     error: str | None
 
@@ -135,13 +156,17 @@ class StepState(StrEnum):
 
 
 class StepRecord(SQLModel, table=True):
-    """A named part of a handler's work whose result is remembered across attempts."""
+    """A named part of a handler's work whose result is remembered across attempts.
+
+    `attempt` is the one that began it: no other may say how it ended.
+    """
 
     __tablename__: ClassVar[str] = "step"
 
     event_id: str = Field(primary_key=True, max_length=ID_MAX_CHARS)
     handler: str = Field(primary_key=True)
     name: str = Field(primary_key=True)
+    attempt: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     state: str
     result: Any = Field(sa_column=Column(JSON, nullable=True))
     updated_at: datetime

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -42,6 +42,11 @@ class Outcome:
     error: Error | None = None
     api_calls: Sequence[dict[str, Any]] = field(default=())
 
+    @property
+    def ended_at(self) -> datetime:
+        """When the attempt ended."""
+        return self.started_at + timedelta(milliseconds=self.duration_ms)
+
 
 def record(database: Database, connection: Connection, outcomes: Sequence[Outcome]) -> None:
     """Write how attempts ended.
@@ -69,7 +74,7 @@ def record(database: Database, connection: Connection, outcomes: Sequence[Outcom
     )
 
 
-_CHANGED = ("status", "next_attempt_at", "lease_expires_at", "note", "error")
+_CHANGED = ("status", "next_attempt_at", "lease_expires_at", "finished_at", "note", "error")
 
 
 def _delivery_row(outcome: Outcome) -> dict[str, object]:
@@ -84,6 +89,7 @@ def _delivery_row(outcome: Outcome) -> dict[str, object]:
         "lease_expires_at": None,
         "worker": outcome.worker,
         "crashes": 0,
+        "finished_at": outcome.ended_at if outcome.status.is_final else None,
         "note": outcome.note and storable(outcome.note),
         "error": storable(str(outcome.error)) if outcome.error else None,
     }
