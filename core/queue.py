@@ -180,7 +180,16 @@ def requeue_batch(queue: Queue, job: Job, pipeline: "Pipeline") -> None:
     """Add a dispatch job once more to a transaction, with all of its tries before it."""
     _enqueue(queue, DISPATCH, list(job.args), "dispatch", pipeline, job_id=job.id)
     pipeline.zrem(queue.failed_job_registry.key, job.id)
+    # RQ would take it for stuck there, and queue it once more.
+    pipeline.lrem(queue.intermediate_queue.key, 0, job.id)
     pipeline.zadd(PENDING_KEY, {job.id: int(time.time() * 1000)})
+
+
+def head_queued_at(queue: JobQueue) -> datetime | None:
+    """When the job was queued that is next in turn; None where none waits, or nobody knows."""
+    head = queue.connection.lindex(queue.key, 0)
+    score = queue.connection.zscore(PENDING_KEY, head) if isinstance(head, bytes) else None
+    return datetime.fromtimestamp(score / 1000, UTC) if isinstance(score, float) else None
 
 
 def enqueue_alert(queue: Queue, fingerprint: str, pipeline: "Pipeline") -> None:

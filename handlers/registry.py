@@ -36,6 +36,7 @@ class Handler:
     timeout: float = DEFAULT_TIMEOUT_SECONDS
     where: Callable[[Any], bool] | None = None
     enabled: bool = True
+    ordered: bool = False
 
     def matches(self, event_type: str) -> bool:
         """Tell whether one of the handler's patterns fits this event name."""
@@ -65,6 +66,7 @@ def on(
     retries: int = DEFAULT_RETRIES,
     timeout: float = DEFAULT_TIMEOUT_SECONDS,
     enabled: bool = True,
+    ordered: bool = False,
 ) -> Callable[[Function], Function]:
     """Make a function a handler of the events that `patterns` name.
 
@@ -78,6 +80,9 @@ def on(
             attempts over about a day.
         timeout: Seconds that one attempt may take.
         enabled: False for a handler that runs only where ``HANDLERS_ENABLED`` names it.
+        ordered: True for a handler that takes one entity's events one after the other, by their
+            `created_at`: each begins when those before it have ended, for good, however. An event
+            that arrives when a later one has begun already comes after it.
 
     Raises:
         HandlerError: Any of these is impossible.
@@ -92,6 +97,7 @@ def on(
             timeout=timeout,
             where=where,
             enabled=enabled,
+            ordered=ordered,
             module=function.__module__,
         )
         _check(handler)

@@ -4,6 +4,7 @@ import hashlib
 import random
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 import apprise
 import structlog
@@ -13,6 +14,7 @@ from core.ledger import alerts
 from core.ledger.alerts import DueAlert
 from core.ledger.database import Database
 from core.settings import SettingsError
+from workers.patience import PatientLedger
 from workers.retry import Backoff
 
 log = structlog.get_logger()
@@ -51,29 +53,41 @@ class AlertSender:
     """Sends alerts to every channel, each channel once."""
 
     def __init__(
-        self, database: Database, channels: Sequence[Channel], now: Callable[[], datetime]
+        self,
+        database: Database,
+        ledger: PatientLedger,
+        channels: Sequence[Channel],
+        now: Callable[[], datetime],
     ) -> None:
         self._database = database
+        self._ledger = ledger
         self._channels = channels
         self._now = now
 
     def send(self, fingerprint: str) -> None:
         """Send one alert, unless somebody has been told already; what fails is tried later."""
-        alert = alerts.find_pending(self._database, fingerprint)
+        find = partial(alerts.find_pending, self._database, fingerprint)
+        alert = self._ledger.carry_out(find)
         if alert is None:
             return
         waiting = [c for c in self._channels if c.digest not in alert.told]
         failed = [channel for channel in waiting if not channel.tell(alert)]
         if not failed:
-            alerts.mark_told(self._database, alert, self._now())
+            told = partial(alerts.mark_told, self._database, alert, self._now())
+            self._ledger.carry_out(told)
             log.info("alert_sent", fingerprint=fingerprint, channels=len(self._channels))
             return
         pause = _BACKOFF.pause(alert.send_attempts + 1, random.uniform)
         error = f"{len(failed)} of {len(self._channels)} channels did not take it"
-        told = {c.digest for c in self._channels} - {c.digest for c in failed}
-        alerts.mark_failed(
-            self._database, alert, told=told, retry_at=self._now() + pause, error=error
+        mark = partial(
+            alerts.mark_failed,
+            self._database,
+            alert,
+            told={c.digest for c in self._channels} - {c.digest for c in failed},
+            retry_at=self._now() + pause,
+            error=error,
         )
+        self._ledger.carry_out(mark)
         log.warning(
             "alert_not_sent",
             fingerprint=fingerprint,

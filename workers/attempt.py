@@ -1,12 +1,13 @@
 """One attempt: a handler runs, on its own thread, for one event."""
 
+import math
 import re
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -26,6 +27,8 @@ from workers.steps import LedgerCooldowns, LedgerSteps
 _API_CALLS_MAX = 100
 
 log = structlog.get_logger()
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +54,12 @@ class Attempt:
         #: Events in one lane are handled one after the other.
         self.lane = event.entity or event.id
         self.started_at: datetime | None = None
-        self.deadline: float | None = None
+        #: When its time is over, by `time.monotonic`; infinite before it begins, and while it waits
+        #: for the ledger, which isn't the handler's fault.
+        self.deadline = math.inf
         self._runtime = runtime
         self._api_calls: list[ApiCall] = []
+        self._steps = LedgerSteps(self, runtime.database, claim, runtime.now)
         self._context = self._make_context()
 
     def run(self) -> Ending:
@@ -81,6 +87,21 @@ class Attempt:
             api_calls=tuple(self._api_calls[:_API_CALLS_MAX]),
         )
 
+    def carry_out(self, action: Callable[[], Result]) -> Result:
+        """Do a transaction of the handler's, however long the database is away.
+
+        Raises:
+            LedgerAwayError: The worker has to stop.
+        """
+        deadline, began = self.deadline, time.monotonic()
+        self.deadline = math.inf
+        try:
+            return self._runtime.ledger.carry_out(action)
+        finally:
+            # Of several threads that a handler may have started, the first to come here put it off.
+            if deadline < math.inf:
+                self.deadline = deadline + time.monotonic() - began
+
     def cut_off(self) -> Ending:
         """The ending of an attempt that is given up on while it runs."""
         now = self._runtime.now()
@@ -105,15 +126,16 @@ class Attempt:
             attempt=self.claim.attempt,
             api=self._api,
             log=log,
-            steps=LedgerSteps(self._runtime.database, self.claim, self._runtime.now),
-            cooldowns=LedgerCooldowns(self._runtime.database, self.claim, self._runtime.now),
+            steps=self._steps,
+            cooldowns=LedgerCooldowns(self, self._runtime.database, self.claim, self._runtime.now),
             config=config_of(self.handler.name, self._runtime.handler_config),
         )
 
     def _api(self) -> EcomLinx:
         if self._runtime.api is None:
             raise SettingsError("ECOMLINX_API_KEY is not set, and this handler calls the API")
-        return self._runtime.api.observed_by(self._api_calls.append)
+        api = self._runtime.api.observed_by(self._api_calls.append)
+        return api.guarded_by(self._steps.run_call)
 
 
 def config_of(handler: str, variables: Mapping[str, str]) -> dict[str, str]:

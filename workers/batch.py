@@ -3,15 +3,17 @@
 import queue
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 
 import structlog
 
 from core.ledger import claims, outcomes
 from core.ledger.alerts import raise_alerts
+from core.ledger.claims import Claim, Lease
+from core.ledger.lanes import lock as lock_lanes
+from workers.assignment import assign, read_events
 from workers.attempt import Attempt, Ending
-from workers.patience import until_ledger_answers
 from workers.runtime import LEASE_RENEWAL, Runtime
 from workers.threads import Task
 from workers.verdicts import Verdict, judge
@@ -77,7 +79,7 @@ class Batch:
 
     def _give_up_on_overdue(self) -> list[Finished]:
         now = time.monotonic()
-        overdue = [a for a in self._running if a.deadline is not None and a.deadline < now]
+        overdue = [attempt for attempt in self._running if attempt.deadline < now]
         given_up = [a for a in overdue if self._runtime.threads.give_up_on(self._running[a])]
         return [(attempt, attempt.cut_off()) for attempt in given_up]
 
@@ -85,22 +87,34 @@ class Batch:
         if not finished:
             return
         verdicts = [judge(self._runtime, attempt, ending) for attempt, ending in finished]
-        until_ledger_answers(self._runtime, partial(self._write, verdicts), self._heartbeat)
+        write = partial(self._write, verdicts, self._runtime.lease())
+        following = self._runtime.ledger.carry_out(write, self._heartbeat)
         for attempt, _ in finished:
             del self._running[attempt]
+        for attempt in following:
+            self._lanes[attempt.lane].append([attempt])
         for attempt, _ in finished:
-            self._move_on(attempt.lane)
+            self._busy[attempt.lane] -= 1
+        for lane in {attempt.lane for attempt in (*following, *(a for a, _ in finished))}:
+            self._move_on(lane)
 
-    def _write(self, verdicts: Sequence[Verdict]) -> None:
+    def _write(self, verdicts: Sequence[Verdict], lease: Lease) -> list[Attempt]:
+        """Write outcomes down; return what may begin in ordered lanes now that others ended."""
         database = self._runtime.database
         with database.write() as connection:
-            outcomes.record(database, connection, [verdict.outcome for verdict in verdicts])
-            raised = [alert for verdict in verdicts for alert in verdict.alerts]
+            lanes = _finished_lanes(verdicts)
+            lock_lanes(database, connection, lanes)
+            counted = outcomes.record(database, connection, [v.outcome for v in verdicts])
+            raised = [a for v in verdicts if v.outcome.claim in counted for a in v.alerts]
             raise_alerts(database, connection, raised, self._runtime.now())
+            is_ending = self._runtime.stopping.is_set()
+            found = [] if is_ending else claims.claim_next(connection, lanes, lease)
+            events = read_events(claims.load(connection, {c.event_id for c in found}).values())
+        _tell_late(verdicts, counted)
+        return [assign(self._runtime, claim, events[claim.event_id]) for claim in found]
 
     def _move_on(self, lane: str) -> None:
         """Start a lane's next event once the last handler of the one before has ended."""
-        self._busy[lane] -= 1
         if self._busy[lane] == 0 and self._lanes[lane]:
             self._start_next(self._lanes[lane])
 
@@ -113,7 +127,7 @@ class Batch:
         if mine:
             lease = self._runtime.lease()
             renew = partial(claims.extend, self._runtime.database, mine, lease)
-            until_ledger_answers(self._runtime, renew, self._heartbeat)
+            self._runtime.ledger.carry_out(renew, self._heartbeat)
         self._next_renewal = time.monotonic() + LEASE_RENEWAL.total_seconds()
 
     def _must_leave(self) -> bool:
@@ -139,8 +153,29 @@ class Batch:
             return
         mine = [attempt.claim for attempt in unbegun]
         give = partial(claims.hand_back, self._runtime.database, mine, self._runtime.lease())
-        until_ledger_answers(self._runtime, give, self._heartbeat)
+        self._runtime.ledger.carry_out(give, self._heartbeat)
         log.info("deliveries_handed_back", deliveries=len(unbegun))
+
+
+def _finished_lanes(verdicts: Iterable[Verdict]) -> set[tuple[str, str]]:
+    """The lanes, by handler, in which a delivery has ended for good."""
+    return {
+        (v.outcome.claim.handler, v.outcome.claim.lane)
+        for v in verdicts
+        if v.outcome.claim.lane is not None and v.outcome.status.is_final
+    }
+
+
+def _tell_late(verdicts: Iterable[Verdict], counted: Collection[Claim]) -> None:
+    for verdict in verdicts:
+        claim = verdict.outcome.claim
+        if claim not in counted:
+            log.warning(
+                "outcome_came_too_late",
+                event_id=claim.event_id,
+                handler=claim.handler,
+                attempt=claim.attempt,
+            )
 
 
 def _lanes(attempts: Iterable[Attempt]) -> "defaultdict[str, Lane]":

@@ -1,19 +1,15 @@
 """The job that Redis names: brings events and their handlers together."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 from core.events import Arrival, Envelope, EventId, Malformed, parse
 from core.ledger import claims
-from core.ledger.claims import Admission, Claim
+from core.ledger.claims import Admission, Claim, Lease
 from core.queue import WireEvent, from_wire
-from handlers.errors import Skip
 from handlers.events import Event, typed
-from handlers.registry import Handler
-from workers.attempt import Attempt
+from workers.assignment import assign, read_events
 from workers.batch import Batch
-from workers.patience import until_ledger_answers
-from workers.retry import HandlerMissingError
 from workers.runtime import Runtime
 
 Found = tuple[list[Claim], Mapping[EventId, Arrival]]
@@ -42,32 +38,44 @@ class Dispatcher:
         known = [from_wire(wire) for wire in wires if "handler" not in wire]
         arrived = {item.id: item for item in known if isinstance(item, Arrival)}
         parsed = {event_id: parse(arrival.raw) for event_id, arrival in arrived.items()}
-        events = {a.id: typed(a, e) for a, e in _well_formed(arrived.values(), parsed)}
+        events = {
+            event_id: typed(arrived[event_id], envelope)
+            for event_id, envelope in parsed.items()
+            if isinstance(envelope, Envelope)
+        }
         admissions = [
-            Admission(a, parsed[a.id], self._handlers_of(events.get(a.id)))
-            for a in arrived.values()
+            self._admission(arrival, parsed[event_id], events.get(event_id))
+            for event_id, arrival in arrived.items()
         ]
         event_ids = [item.id if isinstance(item, Arrival) else item for item in known]
-        find = partial(self._find_work, admissions, event_ids, shares)
-        mine, stored = until_ledger_answers(self._runtime, find, self._heartbeat)
-        reread = {event_id: parse(arrival.raw) for event_id, arrival in stored.items()}
-        events |= {a.id: typed(a, e) for a, e in _well_formed(stored.values(), reread)}
-        attempts = [self._attempt(claim, events[claim.event_id]) for claim in mine]
+        # One lease for every try: what has been claimed under it is ours, whoever got the answer.
+        lease = self._runtime.lease()
+        find = partial(self._find_work, admissions, event_ids, shares, lease)
+        mine, stored = self._runtime.ledger.carry_out(find, self._heartbeat)
+        events |= read_events(stored.values())
+        attempts = [assign(self._runtime, claim, events[claim.event_id]) for claim in mine]
         Batch(self._runtime, attempts, self._heartbeat).run()
 
-    def _handlers_of(self, event: Event | None) -> list[str]:
-        if event is None:
-            return []
-        return [handler.name for handler in self._runtime.registry.matching(event)]
+    def _admission(
+        self, arrival: Arrival, parsed: Envelope | Malformed, event: Event | None
+    ) -> Admission:
+        handlers = self._runtime.registry.matching(event) if event else []
+        return Admission(
+            arrival,
+            parsed,
+            handlers=[handler.name for handler in handlers],
+            ordered={handler.name for handler in handlers if handler.ordered},
+        )
 
     def _find_work(
         self,
         admissions: list[Admission],
         event_ids: list[EventId],
         shares: list[tuple[EventId, str]],
+        lease: Lease,
     ) -> Found:
         """Claim every delivery of these events that can be attempted now, in one transaction."""
-        database, lease = self._runtime.database, self._runtime.lease()
+        database = self._runtime.database
         with database.write() as connection:
             fresh = claims.admit(database, connection, admissions, lease)
             seen = set(event_ids) - {claim.event_id for claim in fresh}
@@ -75,38 +83,6 @@ class Dispatcher:
             due += claims.claim_shares(connection, shares, lease)
             bodiless = {c.event_id for c in due} - {a.arrival.id for a in admissions}
             return [*fresh, *due], claims.load(connection, bodiless)
-
-    def _attempt(self, claim: Claim, event: Event) -> Attempt:
-        handler = self._runtime.registry.get(claim.handler)
-        if handler is None:
-            handler = _stand_in(claim, _raise_missing)
-        elif not handler.enabled:
-            handler = _stand_in(claim, _skip_switched_off)
-        return Attempt(self._runtime, claim, event, handler)
-
-
-def _well_formed(
-    arrivals: Iterable[Arrival], parsed: Mapping[EventId, Envelope | Malformed]
-) -> Iterator[tuple[Arrival, Envelope]]:
-    for arrival in arrivals:
-        if isinstance(envelope := parsed[arrival.id], Envelope):
-            yield arrival, envelope
-
-
-def _stand_in(claim: Claim, function: Callable[[Event, object], None]) -> Handler:
-    """What runs in the place of a handler that can't."""
-    return Handler(name=claim.handler, patterns=("*",), function=function, module=__name__)
-
-
-def _raise_missing(_: Event, __: object) -> None:
-    raise HandlerMissingError(
-        "no handler of this name is installed in this worker: install it, or add its module to"
-        " HANDLERS"
-    )
-
-
-def _skip_switched_off(_: Event, __: object) -> None:
-    raise Skip("the handler is switched off")
 
 
 _dispatcher: Dispatcher | None = None

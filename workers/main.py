@@ -1,6 +1,7 @@
 """Starts the processes behind the receiver: workers, scheduler, alerts."""
 
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
@@ -14,7 +15,8 @@ from core.settings import Settings
 from handlers.discovery import discover
 from workers import alerts, dispatch
 from workers.dispatch import Dispatcher
-from workers.processes import keep_running
+from workers.patience import PatientLedger
+from workers.processes import begin_anew, keep_running
 from workers.rq_worker import LeanWorker
 from workers.runtime import Runtime, utc_now
 from workers.scheduler import Scheduler
@@ -50,21 +52,29 @@ def run_workers(settings: Settings) -> None:
 
 
 def run_worker(settings: Settings) -> None:
-    """Run one worker in this process."""
+    """Run one worker in this process; it begins anew when too many of its handlers hang."""
     logs.configure(settings, process="worker")
     stopping = await_stop()
     registry = discover(settings)
+    threads = HandlerThreads(settings.worker_threads)
     with suppress(StoppedError):
         database = open_ledger(settings, stopping)
+        ledger = PatientLedger(database, stopping, settings.shutdown_grace_period)
         connection = open_redis(settings, stopping)
         worker = LeanWorker(
-            open_queue(EVENTS_QUEUE, connection), connection, name=process_name(), stopping=stopping
+            open_queue(EVENTS_QUEUE, connection),
+            connection,
+            name=process_name(),
+            stopping=stopping,
+            may_take=ledger.answers,
+            is_worn_out=lambda: threads.are_worn_out,
         )
         runtime = Runtime(
             worker=worker.name,
             database=database,
+            ledger=ledger,
             registry=registry,
-            threads=HandlerThreads(settings.worker_threads),
+            threads=threads,
             api=_open_api(settings),
             redact=settings.redactor(),
             handler_config=settings.handler_config,
@@ -74,8 +84,11 @@ def run_worker(settings: Settings) -> None:
         dispatch.bind(Dispatcher(runtime, worker.beat))
         enabled = [handler.name for handler in registry if handler.enabled]
         log.info("worker_ready", worker=worker.name, handlers=enabled)
-        _work(worker, stopping)
+        _work(worker, stopping, lambda: threads.are_worn_out)
         log.info("worker_stopped", worker=worker.name)
+    if threads.are_worn_out and not stopping.is_set():
+        log.warning("worker_begins_anew", hanging_handlers=threads.hanging)
+        begin_anew()
 
 
 def run_alerts(settings: Settings) -> None:
@@ -91,9 +104,14 @@ def run_alerts(settings: Settings) -> None:
     with suppress(StoppedError):
         database = open_ledger(settings, stopping)
         connection = open_redis(settings, stopping)
-        alerts.bind(alerts.AlertSender(database, channels, utc_now))
+        ledger = PatientLedger(database, stopping, settings.shutdown_grace_period)
+        alerts.bind(alerts.AlertSender(database, ledger, channels, utc_now))
         worker = LeanWorker(
-            open_queue(ALERTS_QUEUE, connection), connection, name=process_name(), stopping=stopping
+            open_queue(ALERTS_QUEUE, connection),
+            connection,
+            name=process_name(),
+            stopping=stopping,
+            may_take=ledger.answers,
         )
         log.info("alerts_ready", channels=len(channels))
         _work(worker, stopping)
@@ -122,13 +140,18 @@ def run_scheduler(settings: Settings) -> None:
         log.info("scheduler_stopped")
 
 
-def _work(worker: LeanWorker, stopping: threading.Event) -> None:
-    while not stopping.is_set():
+def _work(
+    worker: LeanWorker,
+    stopping: threading.Event,
+    is_worn_out: Callable[[], bool] = lambda: False,
+) -> None:
+    while not stopping.is_set() and not is_worn_out():
         try:
             worker.work()
         except redis.RedisError as error:
             log.warning("worker_interrupted", error=str(error))
-        stopping.wait(_RESTART_PAUSE_SECONDS)
+        if not is_worn_out():
+            stopping.wait(_RESTART_PAUSE_SECONDS)
 
 
 def _open_api(settings: Settings) -> EcomLinx | None:

@@ -1,9 +1,11 @@
 """Several worker processes under one parent that replaces those that die."""
 
 import multiprocessing
-import threading
+import os
+import sys
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
+from typing import NoReturn
 
 import structlog
 
@@ -12,6 +14,9 @@ from workers.startup import await_stop
 log = structlog.get_logger()
 
 _CHECK_SECONDS = 0.5
+
+#: Exit code of a process that asks for another in its place.
+_BEGIN_ANEW = 75
 
 #: A process that dies at once would otherwise be started hundreds of times a second.
 _RESTART_PAUSE_SECONDS = 2.0
@@ -28,19 +33,25 @@ def keep_running(target: Callable[[], None], count: int) -> None:
         process.start()
         return process
 
+    def replace(ended: BaseProcess) -> BaseProcess:
+        if ended.exitcode != _BEGIN_ANEW:
+            log.error("worker_died", pid=ended.pid, exit_code=ended.exitcode)
+            stopping.wait(_RESTART_PAUSE_SECONDS)
+        return ended if stopping.is_set() else start()
+
     processes = [start() for _ in range(count)]
     while not stopping.wait(_CHECK_SECONDS):
-        for index, process in enumerate(processes):
-            if not process.is_alive():
-                log.error("worker_died", pid=process.pid, exit_code=process.exitcode)
-                if _pause(stopping):
-                    processes[index] = start()
+        processes = [p if p.is_alive() else replace(p) for p in processes]
     for process in processes:
         process.terminate()
     for process in processes:
         process.join()
 
 
-def _pause(stopping: threading.Event) -> bool:
-    """Wait before a restart; False if there is to be none."""
-    return not stopping.wait(_RESTART_PAUSE_SECONDS)
+def begin_anew() -> NoReturn:
+    """Put a new process in the place of this one, which has nothing left to finish."""
+    if multiprocessing.parent_process() is not None:
+        # Not sys.exit: handlers that hang could keep the interpreter from ending.
+        os._exit(_BEGIN_ANEW)
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - our own command

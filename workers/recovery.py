@@ -1,8 +1,8 @@
 """Brings back jobs that RQ or Redis has lost between taking them and finishing them."""
 
 import time
-from collections.abc import Iterable
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
@@ -10,28 +10,42 @@ from rq.exceptions import NoSuchJobError
 from rq.job import JobStatus
 from rq.registry import StartedJobRegistry
 
-from core.queue import PENDING_KEY, GuardedJob, JobQueue, JSONSerializer, requeue_batch
+from core.queue import (
+    PENDING_KEY,
+    GuardedJob,
+    JobQueue,
+    JSONSerializer,
+    head_queued_at,
+    requeue_batch,
+)
 
 log = structlog.get_logger()
 
-#: RQ brings most lost jobs back by itself, within a minute; what is older is looked at.
-PATIENCE = timedelta(seconds=90)
+#: A job that has just been taken is on its way; one that was queued longer ago is looked at.
+PATIENCE = timedelta(seconds=20)
 
-_CANDIDATES_MAX = 1000
+#: Between taking a job and beginning with it a worker needs milliseconds.
+TAKEN_FOR = timedelta(seconds=10)
 
-#: Reading a longer queue whole would keep Redis from its work. What was lost waits meanwhile.
-_QUEUE_MAX = 10_000
+#: Looking for one in a long queue takes Redis about a millisecond.
+_CANDIDATES_MAX = 50
 
 
 class Recovery:
     """Compares the pending set, in which every job is until it is done, with where jobs are.
 
     A job that is restored although it runs after all does nothing: its events are in the ledger.
+
+    Args:
+        queue: Whose jobs these are.
+        clock: Seconds, from any beginning.
     """
 
-    def __init__(self, queue: JobQueue) -> None:
+    def __init__(self, queue: JobQueue, clock: Callable[[], float] = time.monotonic) -> None:
         self._queue = queue
         self._redis = queue.connection
+        self._clock = clock
+        self._taken_since: dict[str, float] = {}
 
     def run(self) -> int:
         """Restore what is lost; return how many of these jobs had failed in every try.
@@ -39,27 +53,45 @@ class Recovery:
         Raises:
             redis.RedisError: Redis is away. What was restored before stays restored.
         """
-        candidates = self._pending_for_long()
-        if not candidates or self._queue.count > _QUEUE_MAX:
-            return 0
-        lost = sorted(candidates - self._live())
+        candidates = self._candidates()
+        live = self._live(candidates)
+        lost = [job_id for job_id in candidates if job_id not in live]
         return sum(self._restore(job_id) is JobStatus.FAILED for job_id in lost)
 
-    def _pending_for_long(self) -> set[str]:
-        latest = (time.time() - PATIENCE.total_seconds()) * 1000
-        found = self._redis.zrangebyscore(PENDING_KEY, 0, latest, start=0, num=_CANDIDATES_MAX)
+    def _candidates(self) -> list[str]:
+        """Jobs that should have had their turn: queued before the one that is next."""
+        latest = (datetime.now(UTC) - PATIENCE).timestamp()
+        if next_in_turn := head_queued_at(self._queue):
+            latest = min(latest, next_in_turn.timestamp())
+        found = self._redis.zrangebyscore(
+            PENDING_KEY, 0, round(latest * 1000), start=0, num=_CANDIDATES_MAX
+        )
         return _texts(found)
 
-    def _live(self) -> set[str]:
-        """The jobs that wait or run, all at one moment."""
+    def _live(self, candidates: Sequence[str]) -> set[str]:
+        """Those of these jobs that wait after all, or that a living worker has, at one moment."""
+        now = time.time()
         with self._redis.pipeline(transaction=True) as pipeline:
-            pipeline.lrange(self._queue.key, 0, -1)
             pipeline.lrange(self._queue.intermediate_queue.key, 0, -1)
-            pipeline.zrange(self._queue.started_job_registry.key, 0, -1)
-            waiting, taken, running = pipeline.execute()
-        return (
-            _texts(waiting) | _texts(taken) | {StartedJobRegistry.parse_job_id(e) for e in running}
-        )
+            pipeline.zrangebyscore(self._queue.started_job_registry.key, now, "+inf")
+            for job_id in candidates:
+                pipeline.lpos(self._queue.key, job_id)
+            taken, running, *places = pipeline.execute()
+        waiting = {
+            job_id for job_id, place in zip(candidates, places, strict=True) if place is not None
+        }
+        begun = {StartedJobRegistry.parse_job_id(entry) for entry in running}
+        return waiting | begun | self._just_taken(_texts(taken))
+
+    def _just_taken(self, taken: Iterable[str]) -> set[str]:
+        """Those that haven't stayed for long between the queue and a worker."""
+        now = self._clock()
+        self._taken_since = {job_id: self._taken_since.get(job_id, now) for job_id in taken}
+        return {
+            job_id
+            for job_id, since in self._taken_since.items()
+            if now - since < TAKEN_FOR.total_seconds()
+        }
 
     def _restore(self, job_id: str) -> JobStatus | None:
         """Queue a job that is nowhere, unless it is done; return how RQ had left it."""
@@ -80,6 +112,6 @@ class Recovery:
         return status
 
 
-def _texts(values: Iterable[Any]) -> set[str]:
+def _texts(values: Iterable[Any]) -> list[str]:
     """What redis-py types as anything is bytes here."""
-    return {value.decode() for value in values}
+    return [value.decode() for value in values]

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import redis
@@ -23,7 +24,7 @@ _POLL_SECONDS = 1
 _HEARTBEAT_SECONDS = 5.0
 
 #: RQ takes a job for abandoned when its worker has said nothing for so long.
-_JOB_LEASE_SECONDS = 60
+_JOB_LEASE_SECONDS = 30
 
 _MAINTENANCE_SECONDS = 10
 _WORKER_TTL_SECONDS = 30
@@ -35,6 +36,15 @@ class LeanWorker(SimpleWorker):
 
     One queue only: from several, RQ pops in a way that loses the job when the worker dies just
     then. There is no command channel: whoever can write to Redis could stop us through it.
+
+    Args:
+        queue: Where jobs come from.
+        connection: The queue's Redis.
+        name: What no other worker is called.
+        stopping: Set when the process is to stop.
+        may_take: Asked before each job; while it says no, none is taken.
+        is_worn_out: Asked before each job; once it says yes, none is taken any more, and `work`
+            returns.
     """
 
     log_result_lifespan = False
@@ -43,7 +53,14 @@ class LeanWorker(SimpleWorker):
     queue_class = JobQueue
 
     def __init__(
-        self, queue: JobQueue, connection: "redis.Redis", *, name: str, stopping: threading.Event
+        self,
+        queue: JobQueue,
+        connection: "redis.Redis",
+        *,
+        name: str,
+        stopping: threading.Event,
+        may_take: Callable[[], bool] = lambda: True,
+        is_worn_out: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__(
             [queue],
@@ -55,6 +72,8 @@ class LeanWorker(SimpleWorker):
             log_job_description=False,
         )
         self._stopping = stopping
+        self._may_take = may_take
+        self._is_worn_out = is_worn_out
         self._job: Job | None = None
         self._last_beat = 0.0
         self._saved_state: str | None = None
@@ -80,13 +99,16 @@ class LeanWorker(SimpleWorker):
         timeout: int | None,
         max_idle_time: int | None = None,  # noqa: ARG002
     ) -> tuple[Job, Queue] | None:
-        """Wait for the next job; None when there is none and we are to stop."""
+        """Wait for the next job; None when there is none and we are to end."""
         self.set_state(WorkerStatus.IDLE)
         is_burst = timeout is None
         is_redis_away = False
-        while not self._stopping.is_set():
+        while not self._stopping.is_set() and not self._is_worn_out():
             try:
                 self.heartbeat()
+                if not self._may_take():
+                    self._stopping.wait(_POLL_SECONDS)
+                    continue
                 if self.should_run_maintenance_tasks:
                     self.run_maintenance_tasks()
                 found = self._dequeue(None if is_burst else _POLL_SECONDS)

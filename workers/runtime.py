@@ -10,6 +10,7 @@ from core.ledger.claims import Lease
 from core.ledger.database import Database
 from core.redaction import Redactor
 from handlers.registry import Registry
+from workers.patience import PatientLedger
 from workers.threads import HandlerThreads
 
 #: A worker that says nothing for so long is taken for dead, and its deliveries for lost.
@@ -30,6 +31,7 @@ class Runtime:
 
     worker: str
     database: Database
+    ledger: PatientLedger
     registry: Registry
     threads: HandlerThreads
     api: EcomLinx | None

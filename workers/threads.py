@@ -53,9 +53,22 @@ class HandlerThreads:
     """
 
     def __init__(self, size: int) -> None:
+        self._size = size
         self._tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._hanging = 0
         for _ in range(size):
             self._start()
+
+    @property
+    def hanging(self) -> int:
+        """How many threads have been given up on and still do what they did."""
+        return self._hanging
+
+    @property
+    def are_worn_out(self) -> bool:
+        """Whether as many hang as work: only a new process gets rid of them."""
+        return self._hanging >= self._size
 
     def submit(self, work: Callable[[], Callable[[], None]]) -> Task:
         """Do `work` as soon as a thread is free, then call what it returns, on the same thread."""
@@ -67,6 +80,8 @@ class HandlerThreads:
         """Replace the thread of a running task; False if the task isn't running any more."""
         if not task.abandon():
             return False
+        with self._lock:
+            self._hanging += 1
         self._start()
         return True
 
@@ -77,3 +92,6 @@ class HandlerThreads:
     def _serve(self) -> None:
         while self._tasks.get().run():
             pass
+        # It was given up on, and has ended after all.
+        with self._lock:
+            self._hanging -= 1

@@ -67,6 +67,19 @@ def read(model: type[M], answer: Answer, request: Request) -> M:
     )
 
 
+def memorable(answer: Answer) -> object:
+    """What may be written down of an answer that was read: all of it but a webhook's secret."""
+    body = json.loads(answer.content)
+    if not isinstance(body, dict):
+        return body
+    return {name: value for name, value in body.items() if name != "secret"}
+
+
+def recalled(body: object) -> Answer:
+    """The answer of which `memorable` was written down."""
+    return Answer(200, {"content-type": "application/json"}, json.dumps(body).encode())
+
+
 def _api_error(answer: Answer, request: Request, mask: Mask) -> ApiError:
     kind, code = error_for(answer.status)
     said = _documented_error(answer, mask)

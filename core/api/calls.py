@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 from urllib.parse import quote
 
 #: Segments that would be taken for a step in the path instead of a name.
@@ -19,6 +20,8 @@ class Request:
         body: Sent as JSON.
         repeatable: Whether doing it twice has the same effect as doing it once.
         when_gone: The answer that a 404 stands for once an earlier try may have been carried out.
+        once: Names the call by what it is and its arguments, where it must take effect once only
+            however often its caller is begun anew; None where that doesn't matter.
     """
 
     method: str
@@ -27,6 +30,7 @@ class Request:
     body: Mapping[str, object] | None = field(default=None, repr=False)
     repeatable: bool = True
     when_gone: Mapping[str, object] | None = None
+    once: str | None = None
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -70,3 +74,16 @@ class ApiCall:
 
 #: Told of each exchange, in the thread that made it; what it raises is logged and goes no further.
 OnCall = Callable[[ApiCall], None]
+
+
+class Once(Protocol):
+    """Makes calls once that must take effect once only. Thread-safe."""
+
+    def __call__(self, name: str, function: Callable[[], Any], *, repeatable: bool) -> Any:
+        """Return what `function` returned when it was called under this name, or call it now.
+
+        Args:
+            name: Which call it is, arguments included.
+            function: Makes the call, and returns its answer as JSON knows it.
+            repeatable: Whether making it twice has the same effect as making it once.
+        """

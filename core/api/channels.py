@@ -21,5 +21,10 @@ class Channels:
         EcomLinx sends ``sync.completed`` when it has ended. Not documented: whether asking twice
         syncs twice, so it is tried again only when it is certain that nothing was begun.
         """
-        request = Request("POST", ("channels", channel_id, "sync"), repeatable=False)
+        request = Request(
+            "POST",
+            ("channels", channel_id, "sync"),
+            repeatable=False,
+            once=f"channels.sync({channel_id})",
+        )
         return self._transport.call(request, SyncJob)

@@ -6,7 +6,7 @@ from typing import Literal, Self
 import httpx2
 from pydantic import SecretStr
 
-from core.api.calls import OnCall
+from core.api.calls import OnCall, Once
 from core.api.channels import Channels
 from core.api.gate import Gate, OpenGate
 from core.api.inventory import Inventory
@@ -97,6 +97,14 @@ class EcomLinx:
         """
         return _View(self._transport.observed_by(on_call), self._find_order)
 
+    def guarded_by(self, once: Once) -> "EcomLinx":
+        """Return a view that leaves it to `once` to make certain calls once only.
+
+        Those are `inventory.adjust`, `channels.sync`, `webhooks.register` and `orders.update`:
+        what a caller that is begun anew after a crash must not do again.
+        """
+        return _View(self._transport.guarded_by(once), self._find_order)
+
     def close(self) -> None:
         """Close all connections; no call is possible afterwards."""
         self._transport.client.close()
@@ -121,7 +129,7 @@ class EcomLinx:
 
 
 class _View(EcomLinx):
-    """Another's calls with one more observer."""
+    """Another's calls, observed or guarded."""
 
     def __init__(self, transport: Transport, find_order: FindOrder) -> None:
         self._attach(transport, find_order)

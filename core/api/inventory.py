@@ -51,7 +51,8 @@ class Inventory:
         Doing this twice counts twice. It is tried again only when it is certain that EcomLinx
         didn't carry it out; otherwise the error has `outcome_unknown`.
         """
-        return self._update(sku, {"adjust": delta}, repeatable=False)
+        once = f"inventory.adjust({sku}, {delta:+d})"
+        return self._update(sku, {"adjust": delta}, repeatable=False, once=once)
 
     def allocate(self, sku: str, allocations: Mapping[str, int]) -> StockUpdate:
         """Set how much of the stock each channel gets, such as ``{"amazon_in": 60}``.
@@ -61,7 +62,12 @@ class Inventory:
         return self._update(sku, {"allocations": dict(allocations)})
 
     def _update(
-        self, sku: str, body: Mapping[str, object], *, repeatable: bool = True
+        self,
+        sku: str,
+        body: Mapping[str, object],
+        *,
+        repeatable: bool = True,
+        once: str | None = None,
     ) -> StockUpdate:
-        request = Request("PATCH", ("inventory", sku), body=body, repeatable=repeatable)
+        request = Request("PATCH", ("inventory", sku), body=body, repeatable=repeatable, once=once)
         return self._transport.call(request, StockUpdate)

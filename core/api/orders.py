@@ -115,7 +115,8 @@ class Orders:
         """
         given = {"status": status, "awb": awb, "courier": courier}
         body = {field: value for field, value in given.items() if value is not None}
-        request = Request("PATCH", ("orders", order_id), body=body)
+        once = f"orders.update({', '.join((order_id, *body.values()))})"
+        request = Request("PATCH", ("orders", order_id), body=body, once=once)
         return self._transport.call(request, OrderUpdate)
 
     def _pages(

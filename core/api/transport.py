@@ -11,8 +11,8 @@ import stamina
 import structlog
 from pydantic import BaseModel
 
-from core.api.answers import Answer, Mask, failure_in, read
-from core.api.calls import ApiCall, OnCall, Request
+from core.api.answers import Answer, Mask, failure_in, memorable, read, recalled
+from core.api.calls import ApiCall, OnCall, Once, Request
 from core.api.errors import BadRequest, EcomLinxError, NotFound, RateLimited, ReadOnlyPlan
 from core.api.gate import Gate
 from core.api.retrying import TRIES, asked_wait, may_be_done, seconds_before_next
@@ -34,6 +34,7 @@ class Transport:
         mask: Takes the key out of a text.
         gate: Where requests wait for their turn.
         observers: Told of each exchange.
+        once: Makes calls once that must take effect once only; without it they are just made.
     """
 
     client: httpx2.Client = field(repr=False)
@@ -42,10 +43,15 @@ class Transport:
     mask: Mask = field(repr=False)
     gate: Gate
     observers: tuple[OnCall, ...] = ()
+    once: Once | None = None
 
     def observed_by(self, on_call: OnCall) -> "Transport":
         """Return the same transport with one more observer."""
         return replace(self, observers=(*self.observers, on_call))
+
+    def guarded_by(self, once: Once) -> "Transport":
+        """Return the same transport, which leaves it to `once` to make calls once only."""
+        return replace(self, once=once)
 
     def call(self, request: Request, model: type[M]) -> M:
         """Carry out a request and return the record that it answers.
@@ -54,7 +60,20 @@ class Transport:
             EcomLinxError: One of its subclasses, by what happened.
         """
         self._refuse_unsendable(request)
-        return read(model, self._answer(request), request)
+        if request.once is None or self.once is None:
+            return read(model, self._answer(request), request)
+        return self._call_once(request, request.once, self.once, model)
+
+    def _call_once(self, request: Request, name: str, once: Once, model: type[M]) -> M:
+        fresh: list[M] = []
+
+        def carry_out() -> object:
+            answer = self._answer(request)
+            fresh.append(read(model, answer, request))
+            return memorable(answer)
+
+        remembered = once(name, carry_out, repeatable=request.repeatable)
+        return fresh[0] if fresh else read(model, recalled(remembered), request)
 
     def _refuse_unsendable(self, request: Request) -> None:
         if request.has_unusable_name:

@@ -55,4 +55,6 @@ def _registration(url: str, events: Sequence[str], secret: SecretStr | str | Non
     body: dict[str, object] = {"url": url, "events": [*events]}
     if secret is not None:
         body["secret"] = secret.get_secret_value() if isinstance(secret, SecretStr) else secret
-    return Request("POST", ("webhooks",), body=body, repeatable=False)
+    # A URL's query may hold a token, and this is written down.
+    once = f"webhooks.register({url.partition('?')[0]}, {', '.join(events)})"
+    return Request("POST", ("webhooks",), body=body, repeatable=False, once=once)

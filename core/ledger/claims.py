@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from core.events import Arrival, Envelope, EventId, Malformed, Source
+from core.ledger import lanes
 from core.ledger.database import Database, table
 from core.ledger.models import DeliveryRecord, DeliveryStatus, EventRecord
 
@@ -26,11 +27,25 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """An event that has arrived, and the names of the handlers that it is for."""
+    """An event that has arrived, and the names of the handlers that it is for.
+
+    Attributes:
+        arrival: The event as it arrived.
+        parsed: What it says.
+        handlers: The handlers that it is for.
+        ordered: Those of them that take an entity's events one after the other.
+    """
 
     arrival: Arrival
     parsed: Envelope | Malformed
     handlers: Sequence[str]
+    ordered: Collection[str] = ()
+
+    def lane_of(self, handler: str) -> str | None:
+        """Where this handler's share has to queue up; None where it needn't."""
+        if handler not in self.ordered or not isinstance(self.parsed, Envelope):
+            return None
+        return self.parsed.entity
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +58,7 @@ class Claim:
         attempt: The attempt's number, from 1 on.
         first_attempt_at: When the first attempt since the last replay, if any, was claimed.
         forgiven_attempts: Attempts before the last replay: they don't count against the retries.
+        lane: Where others wait for this one to finish, if the handler is ordered.
     """
 
     event_id: EventId
@@ -50,6 +66,7 @@ class Claim:
     attempt: int
     first_attempt_at: datetime
     forgiven_attempts: int = 0
+    lane: str | None = None
 
 
 def admit(
@@ -57,7 +74,8 @@ def admit(
 ) -> list[Claim]:
     """Insert events that the ledger hasn't seen, and claim their deliveries.
 
-    What the ledger has seen already is left alone, whoever is working on it.
+    What the ledger has seen already is left alone, whoever is working on it. A delivery that has to
+    wait for its turn in a lane is inserted, and not claimed.
     """
     if not admissions:
         return []
@@ -66,17 +84,23 @@ def admit(
     # In one order everywhere: workers that admit the same events at once would deadlock otherwise.
     rows = [_event_row(unique[event_id]) for event_id in sorted(unique)]
     new = set(connection.execute(statement, rows).scalars())
-    claims = [
-        Claim(admission.arrival.id, handler, 1, lease.now)
+    shares = [
+        (admission.arrival.id, handler, admission.lane_of(handler))
         for admission in unique.values()
         if admission.arrival.id in new
         for handler in admission.handlers
     ]
-    if claims:
-        deliveries = [_delivery_row(claim, lease) for claim in claims]
+    free = [share for share in shares if share[2] is None]
+    queued = [share for share in shares if share[2] is not None]
+    lanes.lock(database, connection, [(handler, lane) for _, handler, lane in queued if lane])
+    if shares:
         insert = database.insert(DeliveryRecord).returning(_DELIVERY.c.event_id)
-        connection.execute(insert, deliveries)
-    return claims
+        # Never begun, to whoever looks, until it is claimed below.
+        waiting = [_delivery_row(*share, lease, DeliveryStatus.PENDING) for share in queued]
+        running = [_delivery_row(*share, lease, DeliveryStatus.RUNNING) for share in free]
+        connection.execute(insert, [*running, *waiting])
+    claims = [Claim(event_id, handler, 1, lease.now) for event_id, handler, _ in free]
+    return claims + claim_shares(connection, {(e, handler) for e, handler, _ in queued}, lease)
 
 
 def claim(connection: Connection, event_ids: Collection[EventId], lease: Lease) -> list[Claim]:
@@ -100,17 +124,38 @@ def claim_shares(
     return _claim(connection, which, lease)
 
 
+def claim_next(
+    connection: Connection, finished: Collection[tuple[str, str]], lease: Lease
+) -> list[Claim]:
+    """Claim what has waited in these lanes, by handler and lane, for another to finish."""
+    if not finished:
+        return []
+    which = sa.and_(
+        sa.tuple_(_DELIVERY.c.handler, _DELIVERY.c.lane).in_(list(finished)),
+        sa.text("delivery.lane IS NOT NULL AND delivery.status IN ('pending', 'running')"),
+        _DELIVERY.c.crashes == 0,
+    )
+    return _claim(connection, which, lease)
+
+
 def _claim(connection: Connection, which: sa.ColumnElement[bool], lease: Lease) -> list[Claim]:
     is_due = sa.and_(
         _DELIVERY.c.status == DeliveryStatus.RETRYING, _DELIVERY.c.next_attempt_at <= lease.now
     )
+    # Where the answer to a commit has been lost, the same claim is made again.
+    is_claimed = sa.and_(
+        _DELIVERY.c.status == DeliveryStatus.RUNNING,
+        _DELIVERY.c.worker == lease.worker,
+        _DELIVERY.c.claimed_at == lease.now,
+    )
     statement = (
         sa.update(_DELIVERY)
         .where(which)
-        .where(sa.or_(_DELIVERY.c.status == DeliveryStatus.PENDING, is_due))
+        .where(sa.or_(_DELIVERY.c.status == DeliveryStatus.PENDING, is_due, is_claimed))
+        .where(sa.or_(_DELIVERY.c.lane.is_(None), sa.not_(lanes.is_blocked(_DELIVERY))))
         .values(
             status=DeliveryStatus.RUNNING,
-            attempts=_DELIVERY.c.attempts + 1,
+            attempts=_DELIVERY.c.attempts + sa.case((is_claimed, 0), else_=1),
             first_attempt_at=sa.func.coalesce(_DELIVERY.c.first_attempt_at, lease.now),
             claimed_at=lease.now,
             next_attempt_at=None,
@@ -123,6 +168,7 @@ def _claim(connection: Connection, which: sa.ColumnElement[bool], lease: Lease) 
             _DELIVERY.c.attempts,
             _DELIVERY.c.first_attempt_at,
             _DELIVERY.c.forgiven_attempts,
+            _DELIVERY.c.lane,
         )
     )
     return [Claim(*row) for row in connection.execute(statement)]
@@ -189,21 +235,24 @@ def _event_row(admission: Admission) -> dict[str, object]:
     }
 
 
-def _delivery_row(claim: Claim, lease: Lease) -> dict[str, object]:
+def _delivery_row(
+    event_id: EventId, handler: str, lane: str | None, lease: Lease, status: DeliveryStatus
+) -> dict[str, object]:
+    is_ours = status is DeliveryStatus.RUNNING
     return {
-        "event_id": claim.event_id,
-        "handler": claim.handler,
-        "status": DeliveryStatus.RUNNING,
-        "attempts": claim.attempt,
-        "first_attempt_at": claim.first_attempt_at,
-        "claimed_at": lease.now,
+        "event_id": event_id,
+        "handler": handler,
+        "status": status,
+        "attempts": 1 if is_ours else 0,
+        "first_attempt_at": lease.now if is_ours else None,
+        "claimed_at": lease.now if is_ours else None,
         "next_attempt_at": None,
         "lease_expires_at": lease.expires_at,
-        "worker": lease.worker,
+        "worker": lease.worker if is_ours else None,
         "crashes": 0,
         "forgiven_attempts": 0,
         "finished_at": None,
-        "lane": None,
+        "lane": lane,
         "note": None,
         "error": None,
     }

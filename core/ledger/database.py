@@ -1,5 +1,6 @@
 """The ledger's engine: how to write to SQLite and PostgreSQL alike."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,7 +9,15 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlmodel import SQLModel
+
+#: PostgreSQL's codes: serialization failure, deadlock, lock not available.
+_CONTENTION = frozenset({"40001", "40P01", "55P03"})
+
+#: PostgreSQL's code for a write to a standby, as after a failover.
+_READ_ONLY = "25006"
 
 #: Seconds that a writer waits for SQLite's one write lock.
 SQLITE_BUSY_SECONDS = 15
@@ -35,6 +44,15 @@ class Database:
         with self.engine.connect() as connection:
             yield connection
 
+    def ping(self) -> None:
+        """Ask the database for an answer.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError: It has none.
+        """
+        with self.read() as connection:
+            connection.execute(sa.select(1))
+
     def insert(self, model: type[SQLModel]) -> "sqlite.Insert | postgresql.Insert":
         """An INSERT that knows ON CONFLICT, in this database's dialect."""
         insert: Any = sqlite.insert if self.is_sqlite else postgresql.insert
@@ -44,6 +62,24 @@ class Database:
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+
+def is_contention(error: Exception) -> bool:
+    """Whether a transaction only met another one: a lock, a deadlock, a serialization failure."""
+    cause = error.orig if isinstance(error, DBAPIError) else None
+    if isinstance(cause, sqlite3.OperationalError):
+        # The low byte is the family: SQLITE_BUSY_SNAPSHOT and others are kinds of it.
+        return cause.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+    return getattr(cause, "sqlstate", None) in _CONTENTION
+
+
+def is_away(error: Exception) -> bool:
+    """Whether the database couldn't be reached, broke off, or takes no writes for now."""
+    if isinstance(error, (OperationalError, InterfaceError, PoolTimeoutError)):
+        return True
+    return isinstance(error, DBAPIError) and (
+        error.connection_invalidated or getattr(error.orig, "sqlstate", None) == _READ_ONLY
+    )
 
 
 def table(model: type[SQLModel]) -> sa.Table:

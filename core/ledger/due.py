@@ -1,23 +1,35 @@
 """What the sweep queues: retries whose time has come, and deliveries whose worker is gone."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from core.alerts import dead_delivery
+from core.alerts import Alert, dead_delivery, uncertain_delivery
 from core.events import EventId
 from core.ledger.alerts import raise_alerts
 from core.ledger.database import Database, table
-from core.ledger.models import AttemptRecord, DeliveryRecord, DeliveryStatus, EventRecord
+from core.ledger.lanes import is_blocked
+from core.ledger.models import (
+    AttemptRecord,
+    DeliveryRecord,
+    DeliveryStatus,
+    EventRecord,
+    StepRecord,
+    StepState,
+)
 
 _DELIVERY = table(DeliveryRecord)
 _EVENT = table(EventRecord)
+_STEP = table(StepRecord)
 
 #: How long a queued delivery may wait for a worker before it is queued once more.
 QUEUED_FOR = timedelta(minutes=5)
+
+#: How soon it is looked again whether a delivery may begin that waits for its turn in its lane.
+LANE_RECHECK = timedelta(seconds=30)
 
 #: The attempt's result when its worker vanished: the only one that its worker doesn't write.
 CRASHED = "crashed"
@@ -37,36 +49,89 @@ class Share(NamedTuple):
     handler: str
 
 
-def take(database: Database, now: datetime, *, limit: int) -> list[EventId]:
-    """Mark at most `limit` due deliveries as queued; return their events, each once.
-
-    A caller that dies before it has queued them loses nothing: they become due again after
-    `QUEUED_FOR`. Suspects are not among them.
-    """
-    due = sa.or_(_is_retry_due(now), _is_queued_for_too_long(now))
-    with database.write() as connection:
-        rows = _lock(connection, sa.and_(due, _DELIVERY.c.crashes == 0), limit)
-        _mark_queued(connection, rows, now)
-    return list(dict.fromkeys(EventId(row.event_id) for row in rows))
-
-
-def take_suspects(database: Database, now: datetime, *, limit: int) -> list[Share]:
-    """Mark due deliveries whose worker has died in them as queued, and return them.
+class Due(NamedTuple):
+    """What is to be queued: whole events, and the shares in which a worker has died before.
 
     Which of a batch's handlers ended its worker can't be told. So all that were unfinished are
     suspects, and each is queued alone from then on: the innocent end well, and the one that did it
-    can't take others along. One that has crashed `MAX_CRASHES` times is dead, and somebody is told.
+    can't take others along.
     """
-    again = sa.or_(_is_retry_due(now), _is_queued_for_too_long(now))
-    due = sa.or_(_is_lease_over(now), sa.and_(again, _DELIVERY.c.crashes > 0))
+
+    events: Sequence[EventId]
+    suspects: Sequence[Share]
+
+
+def release_lost(database: Database, now: datetime, *, limit: int) -> int:
+    """Make at most `limit` deliveries due again whose worker has died in them; return how many.
+
+    One that has crashed `MAX_CRASHES` times is given up, and somebody is told: it is dead, or
+    uncertain where a step had begun in it.
+    """
     with database.write() as connection:
-        rows = _lock(connection, due, limit)
-        crashed = [row for row in rows if row.status == DeliveryStatus.RUNNING]
-        given_up = [row for row in crashed if row.crashes + 1 >= MAX_CRASHES]
-        _mark_queued(connection, [row for row in rows if row not in given_up], now)
-        _count_crashes(database, connection, crashed, now)
+        lost = _lock(connection, _is_lease_over(now), limit)
+        given_up = [row for row in lost if row.crashes + 1 >= MAX_CRASHES]
+        _change(
+            connection,
+            lost,
+            status=DeliveryStatus.PENDING,
+            crashes=_DELIVERY.c.crashes + 1,
+            next_attempt_at=None,
+            lease_expires_at=now,
+            worker=None,
+        )
+        _write_attempts(database, connection, lost, now)
         _give_up(database, connection, given_up, now)
-    return [Share(row.event_id, row.handler) for row in rows if row not in given_up]
+    return len(lost)
+
+
+def queue(
+    database: Database,
+    now: datetime,
+    *,
+    limit: int,
+    enqueue: Callable[[Due], None],
+    queue_delay: timedelta = timedelta(),
+) -> int:
+    """Have at most `limit` due deliveries queued, mark them as queued, and return how many.
+
+    Args:
+        database: The ledger.
+        now: The time.
+        limit: At most so many deliveries.
+        enqueue: Puts them into the queue. It is called before the marks are committed: should it
+            fail, or should we die right after, they are still due. Queued twice does no harm.
+        queue_delay: How long the job at the head of the queue has waited already. A delivery that
+            is queued now is given that much longer before it is queued once more.
+    """
+    again_at = now + QUEUED_FOR + 2 * queue_delay
+    with database.write() as connection:
+        _put_off_blocked(connection, now, limit)
+        rows = _lock(connection, sa.or_(_is_retry_due(now), _is_queued_for_too_long(now)), limit)
+        if rows:
+            _change(
+                connection,
+                rows,
+                status=DeliveryStatus.PENDING,
+                next_attempt_at=None,
+                lease_expires_at=again_at,
+                worker=None,
+            )
+            enqueue(_due(rows))
+    return len(rows)
+
+
+def _due(rows: Sequence[Row]) -> Due:
+    events = dict.fromkeys(EventId(row.event_id) for row in rows if row.crashes == 0)
+    suspects = [Share(EventId(row.event_id), row.handler) for row in rows if row.crashes > 0]
+    return Due(list(events), suspects)
+
+
+def _put_off_blocked(connection: Connection, now: datetime, limit: int) -> None:
+    """Leave deliveries alone for a while that may not begin before others have finished."""
+    waiting = sa.and_(
+        _is_queued_for_too_long(now), _DELIVERY.c.lane.is_not(None), is_blocked(_DELIVERY)
+    )
+    _change(connection, _lock(connection, waiting, limit), lease_expires_at=now + LANE_RECHECK)
 
 
 def _lock(connection: Connection, which: sa.ColumnElement[bool], limit: int) -> list[Row]:
@@ -90,50 +155,60 @@ def _is_queued_for_too_long(now: datetime) -> sa.ColumnElement[bool]:
     return sa.and_(sa.text("delivery.status = 'pending'"), _DELIVERY.c.lease_expires_at <= now)
 
 
-def _mark_queued(connection: Connection, due: Sequence[Row], now: datetime) -> None:
-    _change(
-        connection,
-        due,
-        status=DeliveryStatus.PENDING,
-        next_attempt_at=None,
-        lease_expires_at=now + QUEUED_FOR,
-        worker=None,
-    )
-
-
-def _count_crashes(
-    database: Database, connection: Connection, crashed: Sequence[Row], now: datetime
+def _write_attempts(
+    database: Database, connection: Connection, lost: Sequence[Row], now: datetime
 ) -> None:
-    _change(connection, crashed, crashes=_DELIVERY.c.crashes + 1)
-    if crashed:
+    if lost:
         connection.execute(
             database.insert(AttemptRecord).on_conflict_do_nothing(),
-            [_crashed_attempt(row, now) for row in crashed],
+            [_crashed_attempt(row, now) for row in lost],
         )
 
 
 def _give_up(
     database: Database, connection: Connection, given_up: Sequence[Row], now: datetime
 ) -> None:
+    if not given_up:
+        return
+    begun = _with_begun_steps(connection, given_up)
+    doubtful = [row for row in given_up if (row.event_id, row.handler) in begun]
+    certain = [row for row in given_up if row not in doubtful]
     error = f"{_WORKER_LOST}: {MAX_CRASHES} workers have died in this delivery"
-    _change(
-        connection,
-        given_up,
-        status=DeliveryStatus.DEAD,
-        lease_expires_at=None,
-        finished_at=now,
-        error=error,
-    )
+    doubt = f"{error}, and whether a step in it took effect is unknown"
+    for rows, status, reason in (
+        (certain, DeliveryStatus.DEAD, error),
+        (doubtful, DeliveryStatus.UNCERTAIN, doubt),
+    ):
+        _change(
+            connection,
+            rows,
+            status=status,
+            lease_expires_at=None,
+            finished_at=now,
+            error=reason,
+        )
     types = _types(connection, given_up)
-    raised = [
-        dead_delivery(row.event_id, types[row.event_id], row.handler, error) for row in given_up
+    raised: list[Alert] = [
+        dead_delivery(row.event_id, types[row.event_id], row.handler, error) for row in certain
+    ]
+    raised += [
+        uncertain_delivery(row.event_id, types[row.event_id], row.handler, doubt)
+        for row in doubtful
     ]
     raise_alerts(database, connection, raised, now)
 
 
+def _with_begun_steps(connection: Connection, rows: Sequence[Row]) -> set[tuple[str, str]]:
+    """The deliveries, by event and handler, in which a step began that has not ended."""
+    keys = [(row.event_id, row.handler) for row in rows]
+    query = sa.select(_STEP.c.event_id, _STEP.c.handler).where(
+        sa.tuple_(_STEP.c.event_id, _STEP.c.handler).in_(keys),
+        _STEP.c.state == StepState.STARTED,
+    )
+    return {(row.event_id, row.handler) for row in connection.execute(query)}
+
+
 def _types(connection: Connection, rows: Sequence[Row]) -> dict[str, str | None]:
-    if not rows:
-        return {}
     wanted = _EVENT.c.id.in_([row.event_id for row in rows])
     found = connection.execute(sa.select(_EVENT.c.id, _EVENT.c.type).where(wanted))
     return {row.id: row.type for row in found}
@@ -161,15 +236,3 @@ def _crashed_attempt(row: Row, now: datetime) -> dict[str, object]:
         "worker": row.worker,
         "api_calls": [],
     }
-
-
-def put_back(database: Database, event_ids: Sequence[EventId], now: datetime) -> None:
-    """Make deliveries that could not be queued due again at once."""
-    with database.write() as connection:
-        connection.execute(
-            sa.update(_DELIVERY)
-            .where(
-                _DELIVERY.c.event_id.in_(event_ids), _DELIVERY.c.status == DeliveryStatus.PENDING
-            )
-            .values(lease_expires_at=now)
-        )

@@ -48,8 +48,8 @@ class Outcome:
         return self.started_at + timedelta(milliseconds=self.duration_ms)
 
 
-def record(database: Database, connection: Connection, outcomes: Sequence[Outcome]) -> None:
-    """Write how attempts ended.
+def record(database: Database, connection: Connection, outcomes: Sequence[Outcome]) -> set[Claim]:
+    """Write how attempts ended; return those whose outcome counts.
 
     An outcome that comes too late, because the lease ran out and the delivery has moved on, changes
     nothing: the attempt's number no longer is the delivery's.
@@ -62,16 +62,18 @@ def record(database: Database, connection: Connection, outcomes: Sequence[Outcom
         _DELIVERY.c.worker == insert.excluded.worker,
     )
     # An upsert that only ever updates: it carries any number of rows in one statement.
-    connection.execute(
+    changed_rows = connection.execute(
         insert.on_conflict_do_update(
             index_elements=["event_id", "handler"], set_=changed, where=still_ours
-        ).returning(_DELIVERY.c.event_id),
+        ).returning(_DELIVERY.c.event_id, _DELIVERY.c.handler),
         [_delivery_row(outcome) for outcome in outcomes],
     )
+    counted = {(row.event_id, row.handler) for row in changed_rows}
     connection.execute(
         database.insert(AttemptRecord).on_conflict_do_nothing().returning(_ATTEMPT.c.id),
         [_attempt_row(outcome) for outcome in outcomes],
     )
+    return {o.claim for o in outcomes if (o.claim.event_id, o.claim.handler) in counted}
 
 
 _CHANGED = ("status", "next_attempt_at", "lease_expires_at", "finished_at", "note", "error")
@@ -89,6 +91,8 @@ def _delivery_row(outcome: Outcome) -> dict[str, object]:
         "lease_expires_at": None,
         "worker": outcome.worker,
         "crashes": 0,
+        "forgiven_attempts": 0,
+        "lane": None,
         "finished_at": outcome.ended_at if outcome.status.is_final else None,
         "note": outcome.note and storable(outcome.note),
         "error": storable(str(outcome.error)) if outcome.error else None,

@@ -23,6 +23,7 @@ from tests.support.ledgers import (
     end,
     lease_of,
     seconds,
+    take,
     take_lost,
 )
 from tests.support.waiting import wait_until
@@ -263,7 +264,7 @@ def test_what_is_handed_back_is_due_at_once_and_has_not_been_tried(database: Dat
 
     assert _delivery(database, first)["status"] == DeliveryStatus.PENDING
     assert _delivery(database, first)["attempts"] == 0
-    assert due.take(database, NOW, limit=10) == [first.event_id]
+    assert take(database, NOW).events == [first.event_id]
 
 
 def test_nobody_hands_back_what_another_works_on(database: Database) -> None:

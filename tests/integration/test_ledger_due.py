@@ -18,26 +18,27 @@ from tests.support.ledgers import (
     end,
     lease_of,
     seconds,
+    take,
     take_lost,
 )
 
 
 def test_an_empty_ledger_has_nothing_due(database: Database) -> None:
-    assert due.take(database, NOW, limit=10) == []
+    assert take(database, NOW).events == []
 
 
 def test_a_retry_is_due_at_its_time(database: Database) -> None:
     only = admit_one(database)
     end(database, only, DeliveryStatus.RETRYING, due_at=NOW + seconds(60))
 
-    assert due.take(database, NOW + seconds(59.9), limit=10) == []
-    assert due.take(database, NOW + seconds(60), limit=10) == [only.event_id]
+    assert take(database, NOW + seconds(59.9)).events == []
+    assert take(database, NOW + seconds(60)).events == [only.event_id]
 
 
 def test_what_is_queued_can_be_claimed(database: Database) -> None:
     only = admit_one(database)
     end(database, only, DeliveryStatus.RETRYING, due_at=NOW)
-    due.take(database, NOW, limit=10)
+    take(database, NOW)
 
     (again,) = claim(database, [only.event_id], lease_of())
 
@@ -48,7 +49,7 @@ def test_what_is_queued_can_be_claimed(database: Database) -> None:
 def test_what_has_ended_is_never_due(database: Database, status: DeliveryStatus) -> None:
     end(database, admit_one(database), status)
 
-    assert due.take(database, NOW + seconds(10**8), limit=10) == []
+    assert take(database, NOW + seconds(10**8)).events == []
 
 
 def test_a_worker_that_went_silent_has_crashed(database: Database) -> None:
@@ -131,25 +132,24 @@ def test_a_suspect_that_is_retried_still_travels_alone(database: Database) -> No
     (again,) = claim_share(database, only.event_id, only.handler, lease_of(now=now))
     end(database, again, DeliveryStatus.RETRYING, due_at=now + seconds(60))
 
-    assert due.take(database, now + seconds(60), limit=10) == []
-    assert take_lost(database, now + seconds(60)) == [only.event_id]
+    assert take(database, now + seconds(60)) == ([], [(only.event_id, only.handler)])
 
 
 def test_what_nobody_claims_is_queued_again_after_a_while(database: Database) -> None:
     only = admit_one(database)
     end(database, only, DeliveryStatus.RETRYING, due_at=NOW)
-    due.take(database, NOW, limit=10)
+    take(database, NOW)
 
-    assert due.take(database, NOW + due.QUEUED_FOR - seconds(1), limit=10) == []
-    assert due.take(database, NOW + due.QUEUED_FOR, limit=10) == [only.event_id]
+    assert take(database, NOW + due.QUEUED_FOR - seconds(1)).events == []
+    assert take(database, NOW + due.QUEUED_FOR).events == [only.event_id]
     assert _attempts(database, only.event_id) == 1
 
 
 def test_what_waits_in_the_queue_has_not_crashed(database: Database) -> None:
     only = admit_one(database)
     claims.hand_back(database, [only], lease_of())
-    due.take(database, NOW, limit=10)
-    due.take(database, NOW + due.QUEUED_FOR, limit=10)
+    take(database, NOW)
+    take(database, NOW + due.QUEUED_FOR)
 
     assert _attempts(database, only.event_id) == 0
 
@@ -164,7 +164,7 @@ def test_no_more_is_taken_than_was_asked_for(database: Database) -> None:
     admitted = admit(database, [arrival_of() for _ in range(25)])
     claims.hand_back(database, admitted, lease_of())
 
-    shares = [due.take(database, NOW, limit=10) for _ in range(4)]
+    shares = [take(database, NOW, limit=10).events for _ in range(4)]
 
     assert [len(share) for share in shares] == [10, 10, 5, 0]
     assert {i for share in shares for i in share} == {c.event_id for c in admitted}
@@ -174,7 +174,7 @@ def test_an_event_with_several_due_deliveries_is_queued_once(database: Database)
     admitted = admit(database, [arrival_of()], handlers=["a", "b", "c"])
     claims.hand_back(database, admitted, lease_of())
 
-    assert due.take(database, NOW, limit=10) == [admitted[0].event_id]
+    assert take(database, NOW).events == [admitted[0].event_id]
     assert len(claim(database, [admitted[0].event_id], lease_of())) == 3
 
 
@@ -184,7 +184,7 @@ def test_two_sweeps_at_once_never_take_the_same(database: Database) -> None:
 
     def sweep(_: int) -> list[EventId]:
         taken: list[EventId] = []
-        while share := due.take(database, NOW, limit=7):
+        while share := take(database, NOW, limit=7).events:
             taken += share
         return taken
 

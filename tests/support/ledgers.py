@@ -7,7 +7,8 @@ from core.events import Arrival, EventId, Source, event_id, parse
 from core.ledger import claims, due, outcomes
 from core.ledger.claims import Admission, Claim, Lease
 from core.ledger.database import Database
-from core.ledger.models import DeliveryStatus
+from core.ledger.due import Due
+from core.ledger.models import DeliveryStatus, StepRecord, StepState
 from core.ledger.outcomes import Error, Outcome
 from tests.support.deliveries import body_of
 
@@ -63,9 +64,36 @@ def claim_share(database: Database, event_id: EventId, handler: str, lease: Leas
         return claims.claim_shares(connection, [(event_id, handler)], lease)
 
 
+def take(database: Database, now: datetime, *, limit: int = 10) -> Due:
+    """What the sweep queues, as if a queue had taken it."""
+    queued = [Due([], [])]
+    due.queue(database, now, limit=limit, enqueue=queued.append)
+    return queued[-1]
+
+
 def take_lost(database: Database, now: datetime) -> list[EventId]:
-    """What the sweep finds whose worker has died; the events of these deliveries."""
-    return [share.event_id for share in due.take_suspects(database, now, limit=1000)]
+    """What the sweep queues after it has looked for dead workers; the events of suspects."""
+    due.release_lost(database, now, limit=1000)
+    return [share.event_id for share in take(database, now, limit=1000).suspects]
+
+
+def leave_step_begun(database: Database, claim: Claim, name: str) -> None:
+    """Leave a step as a worker leaves it that dies in the middle of it."""
+    with database.write() as connection:
+        connection.execute(
+            database.insert(StepRecord),
+            [
+                {
+                    "event_id": claim.event_id,
+                    "handler": claim.handler,
+                    "name": name,
+                    "attempt": claim.attempt,
+                    "state": StepState.STARTED,
+                    "result": None,
+                    "updated_at": NOW,
+                }
+            ],
+        )
 
 
 def end(

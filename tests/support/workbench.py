@@ -1,5 +1,6 @@
 """A dispatcher with real threads, a real ledger, and a clock that the test holds."""
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +17,7 @@ from core.redaction import Redactor
 from handlers.registry import Handler, Registry
 from tests.support.ledgers import NOW, arrival_of
 from workers.dispatch import Dispatcher
+from workers.patience import PatientLedger
 from workers.runtime import Runtime
 from workers.threads import HandlerThreads
 
@@ -73,8 +75,14 @@ class Workbench:
             "shutdown_grace": timedelta(seconds=10),
             **options,
         }
+        stopping = chosen.setdefault("stopping", threading.Event())
         self.runtime = Runtime(
-            database=database, registry=Registry(found), threads=threads, now=clock, **chosen
+            database=database,
+            ledger=PatientLedger(database, stopping, chosen["shutdown_grace"]),
+            registry=Registry(found),
+            threads=threads,
+            now=clock,
+            **chosen,
         )
         self._dispatcher = Dispatcher(self.runtime, self._beat)
 

@@ -1,7 +1,9 @@
 """Alerts are told to people through Apprise, to each channel once."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from core.settings import SettingsError
 from tests.support.scripted_api import DROPPED, ScriptedApi, error_reply, json_reply
 from tests.support.workbench import Clock
 from workers.alerts import AlertSender, open_channels
+from workers.patience import PatientLedger
 
 # Apprise asks for it, to know whether there is any.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
@@ -54,7 +57,8 @@ OpenChannel = Callable[[], _Channel]
 
 
 def _sender(database: Database, clock: Clock, *channels: _Channel) -> AlertSender:
-    return AlertSender(database, open_channels([c.alert_url for c in channels]), clock)
+    ledger = PatientLedger(database, threading.Event(), timedelta())
+    return AlertSender(database, ledger, open_channels([c.alert_url for c in channels]), clock)
 
 
 def _raise(database: Database, clock: Clock, **values: Any) -> None:

@@ -9,12 +9,11 @@ import orjson
 import pytest
 
 from core.events import EventId
-from core.ledger import due
 from core.ledger.database import Database
 from handlers import Context, Event, OrderEvent, Retry
 from tests.integration.workers.conftest import OpenWorkbench
 from tests.support.deliveries import body_of
-from tests.support.ledgers import NOW, admit_one, arrival_of, lease_of, take_lost
+from tests.support.ledgers import NOW, admit_one, arrival_of, lease_of, take, take_lost
 from tests.support.waiting import wait_until
 from tests.support.workbench import Clock, Workbench, handler
 from workers import batch
@@ -410,7 +409,7 @@ def test_what_was_handed_back_is_due_at_once_for_another_worker(
     gate.open.set()
     job.join(5)
 
-    assert due.take(bench.database, bench.clock(), limit=10) == [handed_back]
+    assert take(bench.database, bench.clock()).events == [handed_back]
     other = open_workbench(handler(log.count, name="act"), worker="worker-2")
     other.run(handed_back)
 

@@ -14,7 +14,7 @@ from tests.support.deliveries import body_of
 from tests.support.kept import events_in
 from tests.support.ledgers import arrival_of
 from tests.support.workbench import Clock
-from workers.recovery import PATIENCE, Recovery
+from workers.recovery import PATIENCE, TAKEN_FOR, Recovery
 from workers.sweep import Sweep
 
 Enqueue = Callable[[], tuple[str, EventId]]
@@ -52,6 +52,13 @@ def lose(queue: JobQueue, job_id: str) -> None:
     assert queue.connection.lrem(queue.key, 1, job_id) == 1
 
 
+def finish(queue: JobQueue, job_id: str) -> None:
+    """Leave a job as a worker leaves it that has done it."""
+    lose(queue, job_id)
+    queue.connection.zrem(PENDING_KEY, job_id)
+    queue.connection.delete(f"rq:job:{job_id}")
+
+
 def waiting(client: "redis.Redis") -> list[EventId]:
     return [arrival.id for arrival in events_in(client)]
 
@@ -83,7 +90,7 @@ def test_a_restored_job_is_not_restored_again_at_once(
     assert waiting(redis_client) == []
 
 
-def test_rq_gets_its_time_to_bring_a_job_back_by_itself(
+def test_a_job_that_has_just_been_queued_is_not_missed_yet(
     queue: JobQueue, enqueue: Enqueue, redis_client: "redis.Redis"
 ) -> None:
     job_id, _ = enqueue()
@@ -106,18 +113,68 @@ def test_a_backlog_is_left_alone(
     assert waiting(redis_client) == [event_id for _, event_id in jobs]
 
 
-def test_only_the_lost_one_of_a_backlog_comes_back(
+def test_the_lost_one_of_a_backlog_comes_back_once_it_should_have_had_its_turn(
     queue: JobQueue, enqueue: Enqueue, redis_client: "redis.Redis"
 ) -> None:
     jobs = [enqueue() for _ in range(20)]
-    age(redis_client, *(job_id for job_id, _ in jobs))
+    for number, (job_id, _) in enumerate(jobs):
+        age(redis_client, job_id, seconds=1000 - number)
     lost_job, lost_event = jobs[7]
     lose(queue, lost_job)
+    events = [event_id for _, event_id in jobs]
+
+    Recovery(queue).run()
+    assert waiting(redis_client) == events[:7] + events[8:]
+
+    for job_id, _ in jobs[:7]:
+        finish(queue, job_id)
+    Recovery(queue).run()
+    assert waiting(redis_client) == [*events[8:], lost_event]
+
+
+def test_one_that_was_queued_late_for_its_time_is_left_where_it_waits(
+    queue: JobQueue, enqueue: Enqueue, redis_client: "redis.Redis"
+) -> None:
+    # RQ queues a job once more at the end, and its time stays what it was.
+    first, second = enqueue(), enqueue()
+    age(redis_client, first[0], seconds=100)
+    age(redis_client, second[0], seconds=1000)
 
     Recovery(queue).run()
 
-    others = [event_id for _, event_id in jobs if event_id != lost_event]
-    assert waiting(redis_client) == [*others, lost_event]
+    assert waiting(redis_client) == [first[1], second[1]]
+
+
+def test_a_job_whose_worker_has_been_silent_for_too_long_comes_back(
+    queue: JobQueue, enqueue: Enqueue, redis_client: "redis.Redis"
+) -> None:
+    job_id, event_id = enqueue()
+    age(redis_client, job_id)
+    lose(queue, job_id)
+    redis_client.zadd(queue.started_job_registry.key, {f"{job_id}:execution": time.time() - 1})
+
+    Recovery(queue).run()
+
+    assert waiting(redis_client) == [event_id]
+
+
+def test_a_job_that_stays_between_queue_and_worker_comes_back(
+    queue: JobQueue, enqueue: Enqueue, redis_client: "redis.Redis"
+) -> None:
+    moments = iter([0.0, TAKEN_FOR.total_seconds() - 1, TAKEN_FOR.total_seconds()])
+    recovery = Recovery(queue, clock=lambda: next(moments))
+    job_id, event_id = enqueue()
+    age(redis_client, job_id)
+    lose(queue, job_id)
+    redis_client.rpush(queue.intermediate_queue.key, job_id)
+
+    recovery.run()
+    recovery.run()
+    assert waiting(redis_client) == []
+    recovery.run()
+
+    assert waiting(redis_client) == [event_id]
+    assert redis_client.llen(queue.intermediate_queue.key) == 0
 
 
 @pytest.mark.parametrize("place", ["intermediate", "started"])
@@ -130,7 +187,7 @@ def test_a_job_that_a_worker_has_taken_is_left_to_it(
     if place == "intermediate":
         redis_client.rpush(queue.intermediate_queue.key, job_id)
     else:
-        redis_client.zadd(queue.started_job_registry.key, {f"{job_id}:execution": 1})
+        redis_client.zadd(queue.started_job_registry.key, {f"{job_id}:execution": time.time() + 25})
 
     Recovery(queue).run()
 

@@ -15,7 +15,7 @@ from core.ledger.database import Database
 from handlers import Context, Event, OrderEvent, Retry
 from tests.integration.workers.conftest import OpenWorkbench
 from tests.support.deliveries import body_of
-from tests.support.ledgers import NOW, arrival_of
+from tests.support.ledgers import NOW, arrival_of, leave_step_begun
 from tests.support.scripted_api import DROPPED, ScriptedApi, error_reply, json_reply
 from tests.support.workbench import Clock, Workbench, handler
 from workers.retry import HandlerTimeoutError
@@ -53,8 +53,7 @@ def api(server: ScriptedApi) -> Iterator[EcomLinx]:
 
 
 def _cut_off(database: Database, bench: Workbench, event_id: EventId, name: str) -> None:
-    """Leave a step as a worker leaves it that dies in the middle of it."""
-    steps.begin(database, bench.claim_of(event_id, "act"), name, NOW)
+    leave_step_begun(database, bench.claim_of(event_id, "act"), name)
 
 
 def test_a_steps_result_is_remembered_over_attempts(open_workbench: OpenWorkbench) -> None:
