@@ -11,5 +11,4 @@ def sync(event: ChannelEvent, ctx: Context) -> str:
     channel = event.data.channel
     if not ctx.cooldown(f"sync {channel}", PAUSE_SECONDS):
         raise Skip(f"a sync of {channel} was started less than ten minutes ago")
-    job = ctx.step("sync", lambda: ctx.api.channels.sync(channel))
-    return f"started {job['sync_id']}"
+    return f"started {ctx.api.channels.sync(channel).sync_id}"
