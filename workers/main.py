@@ -3,18 +3,22 @@
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import timedelta
 from functools import partial
 
 import redis
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from core import logs
 from core.api import EcomLinx
-from core.queue import ALERTS_QUEUE, EVENTS_QUEUE, open_queue
+from core.ledger.database import Database
+from core.queue import ALERTS_QUEUE, EVENTS_QUEUE, connect, open_queue
 from core.settings import Settings
 from handlers.discovery import discover
 from workers import alerts, dispatch
 from workers.dispatch import Dispatcher
+from workers.health import Address, is_there, serve_health
 from workers.patience import PatientLedger
 from workers.processes import begin_anew, keep_running
 from workers.rq_worker import LeanWorker
@@ -35,27 +39,39 @@ log = structlog.get_logger()
 #: A worker that RQ has ended, because Redis failed in the middle of something, begins anew.
 _RESTART_PAUSE_SECONDS = 1.0
 
+_HEALTH_TIMEOUT = timedelta(seconds=2)
 
-def run_workers(settings: Settings) -> None:
+#: The sweep holds a transaction while Redis takes what is due; nobody waits for it for long.
+_SWEEP_TIMEOUT = timedelta(seconds=3)
+
+
+def run_workers(settings: Settings, health: Address | None = None) -> None:
     """Run ``WORKER_PROCESSES`` workers until SIGTERM or SIGINT.
+
+    Args:
+        settings: What the operator has decided.
+        health: Where to tell of their health, if anywhere.
 
     Raises:
         HandlerError: A handler can't be loaded.
         LedgerOutOfDateError: The ledger has to be upgraded first.
+        SettingsError: `health` can't be listened on.
     """
     if settings.worker_processes == 1:
-        run_worker(settings)
+        run_worker(settings, health)
         return
     logs.configure(settings, process="worker")
     discover(settings)
+    _tell_health(settings, health)
     keep_running(partial(run_worker, settings), settings.worker_processes)
 
 
-def run_worker(settings: Settings) -> None:
+def run_worker(settings: Settings, health: Address | None = None) -> None:
     """Run one worker in this process; it begins anew when too many of its handlers hang."""
     logs.configure(settings, process="worker")
     stopping = await_stop()
     registry = discover(settings)
+    _tell_health(settings, health)
     threads = HandlerThreads(settings.worker_threads)
     with suppress(StoppedError):
         database = open_ledger(settings, stopping)
@@ -91,7 +107,7 @@ def run_worker(settings: Settings) -> None:
         begin_anew()
 
 
-def run_alerts(settings: Settings) -> None:
+def run_alerts(settings: Settings, health: Address | None = None) -> None:
     """Send alerts until SIGTERM or SIGINT.
 
     Raises:
@@ -101,6 +117,7 @@ def run_alerts(settings: Settings) -> None:
     logs.configure(settings, process="alerts")
     stopping = await_stop()
     channels = alerts.open_channels(settings.alert_urls)
+    _tell_health(settings, health)
     with suppress(StoppedError):
         database = open_ledger(settings, stopping)
         connection = open_redis(settings, stopping)
@@ -118,7 +135,7 @@ def run_alerts(settings: Settings) -> None:
         log.info("alerts_stopped")
 
 
-def run_scheduler(settings: Settings) -> None:
+def run_scheduler(settings: Settings, health: Address | None = None) -> None:
     """Sweep until SIGTERM or SIGINT.
 
     Raises:
@@ -126,9 +143,10 @@ def run_scheduler(settings: Settings) -> None:
     """
     logs.configure(settings, process="scheduler")
     stopping = await_stop()
+    _tell_health(settings, health)
     with suppress(StoppedError):
         database = open_ledger(settings, stopping)
-        connection = open_redis(settings, stopping)
+        connection = open_redis(settings, stopping, timeout=_SWEEP_TIMEOUT)
         sweep = Sweep(
             database=database,
             events=open_queue(EVENTS_QUEUE, connection),
@@ -138,6 +156,21 @@ def run_scheduler(settings: Settings) -> None:
         log.info("scheduler_ready")
         Scheduler(sweep, connection, stopping).run()
         log.info("scheduler_stopped")
+
+
+def _tell_health(settings: Settings, address: Address | None) -> None:
+    """Tell of health from the start on, with connections that nobody else waits for."""
+    if address is None:
+        return
+    database = Database(settings.ledger_url, pool_size=2)
+    connection = connect(settings.redis_url.get_secret_value(), timeout=_HEALTH_TIMEOUT)
+    serve_health(
+        address,
+        {
+            "ledger": partial(is_there, database.ping, SQLAlchemyError),
+            "redis": partial(is_there, connection.ping, redis.RedisError),
+        },
+    )
 
 
 def _work(

@@ -40,13 +40,15 @@ def process_name() -> str:
     return f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
 
 
-def open_redis(settings: Settings, stopping: threading.Event) -> "redis.Redis":
-    """Connect to Redis; wait for it if it is away, and say so.
+def open_redis(
+    settings: Settings, stopping: threading.Event, *, timeout: timedelta = REDIS_TIMEOUT
+) -> "redis.Redis":
+    """Connect to Redis, which may take `timeout` for a command; wait for it if it is away.
 
     Raises:
         StoppedError: We were asked to stop meanwhile.
     """
-    connection = connect(settings.redis_url.get_secret_value(), timeout=REDIS_TIMEOUT)
+    connection = connect(settings.redis_url.get_secret_value(), timeout=timeout)
     away = (redis.ConnectionError, redis.TimeoutError)
     _wait_for("redis", lambda: _warn_of_shortcomings(connection), away, stopping)
     return connection

@@ -117,5 +117,13 @@ def _postgresql(url: sa.URL, pool_size: int) -> sa.Engine:
         pool_size=pool_size,
         max_overflow=0,
         pool_pre_ping=True,
-        connect_args={"connect_timeout": 5, "application_name": "ecomlinx-hooks"},
+        connect_args={
+            "connect_timeout": 5,
+            "application_name": "ecomlinx-hooks",
+            # A server that has vanished without a word is noticed in seconds, not in two hours.
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 20_000,
+        },
     )

@@ -46,6 +46,24 @@ class PostgresServer:
         """Drop a database, whoever is still connected to it."""
         self._admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
+    def shut_out(self, name: str) -> None:
+        """Let a database be away: who is connected is thrown out, and nobody gets in."""
+        self._allow_connections(name, allowed=False)
+        self._admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
+        )
+
+    def let_in(self, name: str) -> None:
+        """Let a database be there again after `shut_out`."""
+        self._allow_connections(name, allowed=True)
+
+    def _allow_connections(self, name: str, *, allowed: bool) -> None:
+        self._admin.execute(
+            sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}").format(
+                sql.Identifier(name), sql.Literal(allowed)
+            )
+        )
+
     def url(self, database: str) -> str:
         """The SQLAlchemy URL of a database."""
         url: str = self._server.get_uri(database=database, driver="psycopg")
