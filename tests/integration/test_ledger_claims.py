@@ -304,3 +304,17 @@ def test_a_malformed_body_is_admitted_as_such(database: Database, body: bytes) -
     story = stories.whole(database, arrival.id)
     assert story is not None
     assert (story["malformed"], story["type"], story["entity"]) == (True, None, None)
+
+
+def test_a_claim_whose_commits_answer_was_lost_is_made_again_and_counted_once(
+    database: Database,
+) -> None:
+    arrival, lease = arrival_of(), lease_of()
+    first = admit(database, [arrival], ["a", "b"], lease)
+
+    # As a worker does that doesn't know whether its transaction was committed.
+    again = [*admit(database, [arrival], ["a", "b"], lease), *claim(database, [arrival.id], lease)]
+
+    assert sorted(again, key=lambda c: c.handler) == first
+    assert claim(database, [arrival.id], lease_of(now=NOW + seconds(1))) == []
+    assert claim(database, [arrival.id], lease_of("worker-2")) == []

@@ -7,6 +7,7 @@ import pytest
 from core.events import EventId
 from core.ledger import alerts, claims, due, stories
 from core.ledger.database import Database
+from core.ledger.due import Due
 from core.ledger.models import DeliveryStatus
 from tests.support.ledgers import (
     NOW,
@@ -17,6 +18,7 @@ from tests.support.ledgers import (
     claim_share,
     end,
     lease_of,
+    leave_step_begun,
     seconds,
     take,
     take_lost,
@@ -194,3 +196,63 @@ def test_two_sweeps_at_once_never_take_the_same(database: Database) -> None:
     # A sweep that finds everything locked by the others stops early; somebody has what is left.
     taken += sweep(0)
     assert sorted(taken) == sorted(c.event_id for c in admitted)
+
+
+def test_what_the_queue_does_not_take_stays_due(database: Database) -> None:
+    only = admit_one(database)
+    end(database, only, DeliveryStatus.RETRYING, due_at=NOW)
+
+    def refuse(_: Due) -> None:
+        raise ConnectionError("the queue is away")
+
+    with pytest.raises(ConnectionError):
+        due.queue(database, NOW, limit=10, enqueue=refuse)
+
+    assert take(database, NOW).events == [only.event_id]
+
+
+def test_a_sweep_that_dies_after_queueing_leaves_what_is_due_to_the_next(
+    database: Database,
+) -> None:
+    only = admit_one(database)
+    end(database, only, DeliveryStatus.RETRYING, due_at=NOW)
+    queued: list[Due] = []
+
+    def die(found: Due) -> None:
+        queued.append(found)
+        raise SystemExit
+
+    with pytest.raises(SystemExit):
+        due.queue(database, NOW, limit=10, enqueue=die)
+
+    assert [take(database, NOW)] == queued == [Due([only.event_id], [])]
+
+
+def test_what_waits_behind_a_long_queue_is_given_longer(database: Database) -> None:
+    only = admit_one(database)
+    end(database, only, DeliveryStatus.RETRYING, due_at=NOW)
+    delay = seconds(3600)
+    due.queue(database, NOW, limit=10, enqueue=lambda _: None, queue_delay=delay)
+
+    assert take(database, NOW + delay + due.QUEUED_FOR).events == []
+    assert take(database, NOW + 2 * delay + due.QUEUED_FOR).events == [only.event_id]
+
+
+def test_a_delivery_that_crashed_too_often_within_a_step_is_uncertain(database: Database) -> None:
+    only = admit_one(database)
+    leave_step_begun(database, only, "purchase-order")
+    moment = NOW
+    for _ in range(due.MAX_CRASHES - 1):
+        moment += seconds(31)
+        take_lost(database, moment)
+        claim_share(database, only.event_id, only.handler, lease_of(now=moment))
+
+    assert take_lost(database, moment + seconds(31)) == []
+
+    story = stories.whole(database, only.event_id)
+    assert story is not None
+    (delivery,) = story["deliveries"]
+    assert delivery["status"] == DeliveryStatus.UNCERTAIN
+    assert delivery["error"].endswith("whether a step in it took effect is unknown")
+    (alert,) = alerts.take_due(database, moment + seconds(31), limit=10)
+    assert alert.fingerprint == f"delivery.uncertain:{only.handler}"

@@ -4,13 +4,14 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import orjson
 import pytest
 
 from core.events import EventId
 from core.ledger.database import Database
-from handlers import Context, Event, OrderEvent, Retry
+from handlers import Context, Event, Fail, OrderEvent, Retry
 from tests.integration.workers.conftest import OpenWorkbench
 from tests.support.deliveries import body_of
 from tests.support.ledgers import NOW, admit_one, arrival_of, lease_of, take, take_lost
@@ -365,6 +366,53 @@ def test_an_outcome_that_comes_after_the_lease_was_lost_changes_nothing(
         (1, "crashed", "worker-1"),
         (2, "succeeded", "worker-2"),
     ]
+
+
+def test_nobody_is_told_of_an_outcome_that_comes_too_late(
+    open_workbench: OpenWorkbench, clock: Clock, log_lines: list[Any]
+) -> None:
+    gate = _Gate()
+
+    def act(event: Event, ctx: Context) -> None:
+        gate.wait(event, ctx)
+        raise Fail("hopeless")
+
+    bench = open_workbench(act)
+    job = _run_aside(lambda: bench.deliver(BODY))
+    wait_until(lambda: gate.begun, "the handler")
+    clock.advance(LEASE.total_seconds() + 1)
+    take_lost(bench.database, clock())
+    gate.open.set()
+    job.join()
+
+    assert bench.alerts() == []
+    assert "outcome_came_too_late" in [line["event"] for line in log_lines]
+    assert bench.delivery(arrival_of(BODY).id)["status"] == "pending"
+
+
+def test_a_handler_that_was_given_up_on_begins_no_further_step(
+    open_workbench: OpenWorkbench,
+) -> None:
+    gate = _Gate()
+    orders: list[int] = []
+    errors: list[BaseException] = []
+
+    def act(event: Event, ctx: Context) -> None:
+        gate.wait(event, ctx)
+        try:
+            ctx.step("order", lambda: orders.append(1))
+        except BaseException as error:
+            errors.append(error)
+            raise
+
+    bench = open_workbench(handler(act, timeout=0.1))
+    event_id = bench.deliver_one(BODY)
+    assert bench.delivery(event_id)["status"] == "retrying"
+    gate.open.set()
+
+    wait_until(lambda: errors, "the end of the handler")
+    assert [type(error).__name__ for error in errors] == ["LostClaimError"]
+    assert orders == []
 
 
 def test_when_it_has_to_stop_what_has_begun_is_finished_and_the_rest_handed_back(
