@@ -217,6 +217,22 @@ def test_a_job_that_failed_in_every_try_is_tried_again(
     assert queue.failed_job_registry.get_job_ids(cleanup=False) == []
 
 
+def test_a_job_that_says_it_is_scheduled_and_is_in_no_registry_is_queued_again(
+    queue: JobQueue, enqueue: Enqueue, redis_client: "redis.Redis"
+) -> None:
+    # As RQ leaves a job whose delayed retry is cut off between two of its writes.
+    job_id, event_id = enqueue()
+    lose(queue, job_id)
+    job = queue.fetch_job(job_id)
+    assert job is not None
+    job.set_status(JobStatus.SCHEDULED)
+    age(redis_client, job_id)
+
+    Recovery(queue).run()
+
+    assert waiting(redis_client) == [event_id]
+
+
 def test_a_job_that_is_done_leaves_the_pending_set(
     queue: JobQueue, enqueue: Enqueue, redis_client: "redis.Redis"
 ) -> None:
