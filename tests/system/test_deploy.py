@@ -96,6 +96,16 @@ def test_compose_leaves_handlers_their_time_to_finish(compose: dict[str, Any]) -
         assert int(compose["services"][name]["stop_grace_period"].removesuffix("s")) > grace + 5
 
 
+def test_compose_asks_processes_for_their_health_where_they_tell_it(
+    compose: dict[str, Any],
+) -> None:
+    for name in PROCESSES:
+        service = compose["services"][name]
+        port = service["command"][-1] if "--health" in service["command"] else "8000"
+
+        assert f"127.0.0.1:{port}/readyz" in service["healthcheck"]["test"][-1]
+
+
 def test_every_process_runs_everywhere(compose: dict[str, Any]) -> None:
     procfile = dict(
         line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines() if line
@@ -103,7 +113,7 @@ def test_every_process_runs_everywhere(compose: dict[str, Any]) -> None:
 
     assert procfile == {name: f"ecomlinx-hooks {name}" for name in PROCESSES}
     for name in PROCESSES:
-        assert compose["services"][name]["command"] == [name]
+        assert compose["services"][name]["command"][0] == name
         assert name in COMMANDS
         (unit,) = [path for path in UNITS if re.fullmatch(rf".*-{name}@?\.service", path.name)]
         assert re.search(rf"^ExecStart=\S+/ecomlinx-hooks {name}$", unit.read_text(), re.MULTILINE)
@@ -127,7 +137,9 @@ def test_the_commands_of_compose_work_together(
     chosen = settings(redis_url=production_redis, port=free_port, alert_urls="json://127.0.0.1:9")
 
     def run(name: str) -> Process:
-        command = compose["services"][name]["command"]
+        # In containers of their own, all of them have the same port.
+        port = str(find_free_port())
+        command = [port if c == "8001" else c for c in compose["services"][name]["command"]]
         files = {"DATABASE_URL_FILE": str(secret_file)}
         return start_process("python", "-m", "ops", *command, settings=chosen, **files)
 
