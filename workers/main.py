@@ -15,6 +15,7 @@ from handlers.discovery import discover
 from workers import alerts, dispatch
 from workers.dispatch import Dispatcher
 from workers.processes import keep_running
+from workers.retention import Retention
 from workers.rq_worker import LeanWorker
 from workers.runtime import Runtime, utc_now
 from workers.scheduler import Scheduler
@@ -117,8 +118,9 @@ def run_scheduler(settings: Settings) -> None:
             alerts=open_queue(ALERTS_QUEUE, connection) if settings.alert_urls else None,
             now=utc_now,
         )
+        retention = Retention(database, settings.retention_period, utc_now)
         log.info("scheduler_ready")
-        Scheduler(sweep, connection, stopping).run()
+        Scheduler(sweep, connection, stopping, retention).run()
         log.info("scheduler_stopped")
 
 
