@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
+from core import advice
+
 #: Nobody is told about the same fingerprint more often than this.
 QUIET_PERIOD = timedelta(minutes=15)
 
@@ -52,7 +54,8 @@ def dead_delivery(event_id: str, event_type: str | None, handler: str, error: st
         title=f"Handler {handler} gave up on {event_type or 'a malformed event'}",
         fingerprint=f"delivery.dead:{handler}:{error.partition(':')[0]}",
         severity=Severity.CRITICAL,
-        body=f"{error}\nSee: ecomlinx-hooks events show {event_id}",
+        body=f"{error}\nSee: ecomlinx-hooks events show {event_id}\n"
+        f"Then, {advice.for_dead(event_id, handler)}\nOthers: ecomlinx-hooks dead list",
         labels={"handler": handler, "event_type": event_type or "malformed"},
         event_id=event_id,
         handler=handler,
@@ -65,7 +68,8 @@ def uncertain_delivery(event_id: str, event_type: str | None, handler: str, erro
         title=f"Handler {handler} may or may not have taken effect on {event_type}",
         fingerprint=f"delivery.uncertain:{handler}",
         severity=Severity.CRITICAL,
-        body=f"{error}\nCheck by hand, then see: ecomlinx-hooks events show {event_id}",
+        body=f"{error}\nSee: ecomlinx-hooks events show {event_id}\n"
+        f"Then {advice.for_uncertain(event_id, handler)}\nOthers: ecomlinx-hooks dead list",
         labels={"handler": handler, "event_type": event_type or "malformed"},
         event_id=event_id,
         handler=handler,

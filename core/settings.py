@@ -128,6 +128,9 @@ class Settings(BaseSettings):
     dedupe_days: float = Field(
         7, gt=0, le=365, description="Days for which Redis remembers what has arrived, up to 365"
     )
+    retention_days: int = Field(
+        90, ge=1, le=3650, description="Days for which finished events are kept, 1 to 3650"
+    )
     max_body_bytes: int = Field(
         1024 * 1024,
         ge=1024,
@@ -169,6 +172,11 @@ class Settings(BaseSettings):
     def shutdown_grace_period(self) -> timedelta:
         """How long handlers may take to finish after SIGTERM."""
         return timedelta(seconds=self.shutdown_grace)
+
+    @property
+    def retention_period(self) -> timedelta:
+        """How long finished events are kept."""
+        return timedelta(days=self.retention_days)
 
     def secret_values(self) -> tuple[str, ...]:
         """Every value that must never be written down."""

@@ -27,6 +27,7 @@ COMMANDS = {
     "alerts": Entry("ops.processes:alerts", "Send alerts to ALERT_URLS."),
     "send": Entry("ops.send:send", "Sign an event and post it to a receiver."),
     "events": Entry("ops.events:events", "Tell what became of events."),
+    "dead": Entry("ops.dead:dead", "List, replay and resolve deliveries that wait for a person."),
     "handlers": Entry("ops.handlers:handlers", "List the handlers that are installed."),
     "db": Entry("ops.db:db", "Look after the ledger's schema."),
 }

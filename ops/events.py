@@ -1,39 +1,17 @@
 """The commands that tell what became of events."""
 
-import re
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime
 
 import click
 import orjson
 
-from core.events import parse_time
-from core.ledger import schema, stories
-from core.ledger.database import Database
+from core.ledger import stories
 from core.ledger.models import DeliveryStatus
-from core.settings import load
 from ops.errors import explained
+from ops.ledger import find_event, open_ledger
+from ops.since import Since
 from ops.stories import summary, tell
 from ops.tables import print_table
-
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-
-
-class Since(click.ParamType[datetime]):
-    """A time, or how long ago: `2h`, `30m`, `7d`."""
-
-    name = "time"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> datetime:
-        """Read the option's value."""
-        if ago := re.fullmatch(r"(\d{1,6})([smhd])", value):
-            return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        moment = parse_time(value)
-        if moment is None:
-            self.fail(f"{value!r} is neither like 2h, 30m or 7d nor an ISO 8601 time", param, ctx)
-        return moment
 
 
 @click.group()
@@ -57,7 +35,7 @@ def list_events(
 ) -> None:
     """List the newest events."""
     found = stories.latest(
-        _open_ledger(), limit=limit, event_type=event_type, status=status, since=since
+        open_ledger(), limit=limit, event_type=event_type, status=status, since=since
     )
     if as_json:
         for story in found:
@@ -75,20 +53,8 @@ def list_events(
 @explained
 def show_event(event_id: str, as_json: bool) -> None:
     """Tell one event's whole story. ID may be cut short, as long as it is clear."""
-    database = _open_ledger()
-    ids = stories.ids_like(database, event_id)
-    if len(ids) > 1 and event_id not in ids:
-        raise click.ClickException(f"{event_id} is the beginning of several: {', '.join(ids)}")
-    story = stories.whole(database, event_id if event_id in ids else ids[0]) if ids else None
+    database = open_ledger()
+    story = stories.whole(database, find_event(database, event_id))
     if story is None:
-        raise click.ClickException(
-            f"The ledger knows no event {event_id}. One that has just arrived gets there when a"
-            " worker takes it."
-        )
+        raise click.ClickException(f"{event_id} has just been deleted: it was old.")
     click.echo(orjson.dumps(story, option=orjson.OPT_INDENT_2) if as_json else tell(story))
-
-
-def _open_ledger() -> Database:
-    database = Database(load().ledger_url)
-    schema.require_current(database)
-    return database

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
+from core import advice
 from core.events import Malformed, parse
+from core.ledger.models import DeliveryStatus
 
 Story = dict[str, Any]
 
@@ -38,10 +40,10 @@ def _lines(story: Story) -> Iterator[str]:
         yield "  No handler is for this event."
     for delivery in story["deliveries"]:
         yield ""
-        yield from _delivery(delivery)
+        yield from _delivery(story["id"], delivery)
 
 
-def _delivery(delivery: Story) -> Iterator[str]:
+def _delivery(event_id: str, delivery: Story) -> Iterator[str]:
     count = delivery["attempts"]
     yield f"  {delivery['handler']}: {delivery['status']} after {count} attempt{'s'[: count != 1]}"
     if delivery["note"]:
@@ -50,6 +52,14 @@ def _delivery(delivery: Story) -> Iterator[str]:
         yield f"    next  {delivery['next_attempt_at']}"
     for attempt in delivery["history"]:
         yield from _attempt(attempt)
+    if advise := _ADVICE.get(delivery["status"]):
+        yield f"    to do  {advise(event_id, delivery['handler'])}"
+
+
+_ADVICE = {
+    DeliveryStatus.DEAD: advice.for_dead,
+    DeliveryStatus.UNCERTAIN: advice.for_uncertain,
+}
 
 
 def _attempt(attempt: Story) -> Iterator[str]:

@@ -21,6 +21,7 @@ from workers.dispatch import Dispatcher
 from workers.health import Address, is_there, serve_health
 from workers.patience import PatientLedger
 from workers.processes import begin_anew, keep_running
+from workers.retention import Retention
 from workers.rq_worker import LeanWorker
 from workers.runtime import Runtime, utc_now
 from workers.scheduler import Scheduler
@@ -153,8 +154,9 @@ def run_scheduler(settings: Settings, health: Address | None = None) -> None:
             alerts=open_queue(ALERTS_QUEUE, connection) if settings.alert_urls else None,
             now=utc_now,
         )
+        retention = Retention(database, settings.retention_period, utc_now)
         log.info("scheduler_ready")
-        Scheduler(sweep, connection, stopping).run()
+        Scheduler(sweep, connection, stopping, retention).run()
         log.info("scheduler_stopped")
 
 

@@ -10,6 +10,7 @@ from redis.exceptions import LockError
 from redis.lock import Lock
 from sqlalchemy.exc import SQLAlchemyError
 
+from workers.retention import Retention
 from workers.runtime import LEASE_RENEWAL
 from workers.sweep import Sweep
 
@@ -27,10 +28,17 @@ _LOCK_KEY = "ecomlinx:sweep"
 
 
 class Scheduler:
-    """Sweeps every two seconds while it is its turn."""
+    """Sweeps every two seconds while it is its turn, and deletes what is old in between."""
 
-    def __init__(self, sweep: Sweep, connection: "redis.Redis", stopping: threading.Event) -> None:
+    def __init__(
+        self,
+        sweep: Sweep,
+        connection: "redis.Redis",
+        stopping: threading.Event,
+        retention: Retention | None = None,
+    ) -> None:
         self._sweep = sweep
+        self._retention = retention
         self._stopping = stopping
         self._lock = Lock(connection, _LOCK_KEY, timeout=_TURN.total_seconds(), thread_local=False)
         self._is_well = True
@@ -41,9 +49,7 @@ class Scheduler:
         while not self._stopping.is_set():
             has_more = False
             try:
-                has_more = self._is_my_turn() and self._sweep.run(
-                    silence_counts=time.monotonic() >= self._silence_counts_from
-                )
+                has_more = self._is_my_turn() and self._act()
                 self._say_if_well_again()
             except (redis.RedisError, SQLAlchemyError) as error:
                 self._silence_counts_from = self._soon()
@@ -51,6 +57,13 @@ class Scheduler:
             if not has_more:
                 self._stopping.wait(INTERVAL.total_seconds())
         self._end_turn()
+
+    def _act(self) -> bool:
+        """Make one pass; True if there may be more to do at once."""
+        has_more = self._sweep.run(silence_counts=time.monotonic() >= self._silence_counts_from)
+        if self._retention and not has_more:
+            self._retention.run()
+        return has_more
 
     @staticmethod
     def _soon() -> float:

@@ -23,6 +23,9 @@ class DeliveryStatus(StrEnum):
                            |
                            +---> dead      (for the third time)
 
+        dead | uncertain --> pending                  (replayed by a person)
+        dead | uncertain --> succeeded | skipped      (resolved by a person)
+
     Only `pending` and due `retrying` deliveries are claimed, each by one worker.
     """
 

@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from core.ledger import patterns
 from core.ledger.database import Database, table
 from core.ledger.models import AttemptRecord, DeliveryRecord, EventRecord
 
@@ -38,7 +39,7 @@ def latest(
     """
     query = sa.select(*_BRIEF).order_by(_EVENT.c.received_at.desc(), _EVENT.c.id).limit(limit)
     if event_type:
-        query = query.where(_EVENT.c.type.like(_pattern(event_type), escape="\\"))
+        query = query.where(_EVENT.c.type.like(patterns.glob(event_type), escape=patterns.ESCAPE))
     if status:
         query = query.where(
             sa.exists().where(_DELIVERY.c.event_id == _EVENT.c.id, _DELIVERY.c.status == status)
@@ -74,13 +75,9 @@ def whole(database: Database, event_id: str) -> Story | None:
 
 def ids_like(database: Database, prefix: str, *, limit: int = 5) -> list[str]:
     """The ids of events that begin with `prefix`."""
-    pattern = _escape(prefix) + "%"
+    begins = _EVENT.c.id.like(patterns.beginning(prefix), escape=patterns.ESCAPE)
     with database.read() as connection:
-        return list(
-            connection.execute(
-                sa.select(_EVENT.c.id).where(_EVENT.c.id.like(pattern, escape="\\")).limit(limit)
-            ).scalars()
-        )
+        return list(connection.execute(sa.select(_EVENT.c.id).where(begins).limit(limit)).scalars())
 
 
 def _deliveries(connection: Connection, event_ids: Sequence[str]) -> dict[str, list[Story]]:
@@ -100,7 +97,7 @@ def _group(rows: Iterable[Row]) -> dict[str, list[Story]]:
                 "handler": row.handler,
                 "status": row.status,
                 "attempts": row.attempts,
-                "next_attempt_at": _time(row.next_attempt_at),
+                "next_attempt_at": written(row.next_attempt_at),
                 "note": row.note,
                 "error": row.error,
             }
@@ -114,8 +111,8 @@ def _event(row: Row) -> Story:
         "type": row.type,
         "entity": row.entity,
         "source": row.source,
-        "created_at": _time(row.created_at),
-        "received_at": _time(row.received_at),
+        "created_at": written(row.created_at),
+        "received_at": written(row.received_at),
         "malformed": row.malformed,
     }
 
@@ -128,7 +125,7 @@ def _attempt(row: Row) -> Story:
     }
     return {
         "number": row.number,
-        "started_at": _time(row.started_at),
+        "started_at": written(row.started_at),
         "duration_ms": row.duration_ms,
         "result": row.result,
         "error": error,
@@ -137,15 +134,8 @@ def _attempt(row: Row) -> Story:
     }
 
 
-def _time(moment: datetime | None) -> str | None:
+def written(moment: datetime | None) -> str | None:
+    """A time as every story writes it, such as ``2026-03-01T09:30:00.000Z``."""
     if moment is None:
         return None
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _pattern(glob: str) -> str:
-    return _escape(glob).replace("*", "%")
-
-
-def _escape(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

@@ -32,6 +32,7 @@ def test_everything_has_a_default() -> None:
     assert settings.ledger_url == "sqlite:///data/ledger.db"
     assert settings.max_body_bytes == 1024 * 1024
     assert settings.dedupe_days == 7
+    assert settings.retention_days == 90
 
 
 def test_nothing_is_public_unless_the_operator_says_so() -> None:
@@ -127,6 +128,9 @@ def test_the_ledger_is_in_the_data_folder_by_default(monkeypatch: pytest.MonkeyP
         ("DATABASE_URL", "postgresql:canary", "must start with sqlite:///"),
         ("DEDUPE_DAYS", "0", "Days for which Redis remembers"),
         ("DEDUPE_DAYS", "nan", "Days for which Redis remembers"),
+        ("RETENTION_DAYS", "0", "Days for which finished events are kept"),
+        ("RETENTION_DAYS", "3651", "1 to 3650"),
+        ("RETENTION_DAYS", "a quarter", "1 to 3650"),
         ("BODY_TIMEOUT", "inf", "Seconds within which a body must have arrived"),
         ("MAX_BODY_BYTES", "1023", "1 KiB to 64 MiB"),
         ("MAX_BODY_BYTES", "1MB", "1 KiB to 64 MiB"),

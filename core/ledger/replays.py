@@ -1,0 +1,171 @@
+"""What a person decides about a delivery that waits for one: do it again, or call it over."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from core.events import EventId
+from core.ledger.database import Database, table
+from core.ledger.dead import Condition, Which, conditions
+from core.ledger.due import Share
+from core.ledger.models import DeliveryRecord, DeliveryStatus, EventRecord, StepRecord, StepState
+from core.ledger.outcomes import storable
+from core.ledger.shares import belong_to
+
+_DELIVERY = table(DeliveryRecord)
+_EVENT = table(EventRecord)
+_STEP = table(StepRecord)
+
+#: Deliveries that are replayed in one transaction.
+BATCH_DELIVERIES = 500
+
+#: What a delivery may be resolved as, and what it must be for that. A dead one had no effect.
+RESOLVABLE: Mapping[DeliveryStatus, frozenset[DeliveryStatus]] = {
+    DeliveryStatus.SUCCEEDED: frozenset({DeliveryStatus.UNCERTAIN}),
+    DeliveryStatus.SKIPPED: frozenset({DeliveryStatus.UNCERTAIN, DeliveryStatus.DEAD}),
+}
+
+
+def statuses_of(database: Database, event_id: EventId) -> dict[str, DeliveryStatus]:
+    """The status of each of an event's deliveries, by handler."""
+    query = (
+        sa.select(_DELIVERY.c.handler, _DELIVERY.c.status)
+        .where(_DELIVERY.c.event_id == event_id)
+        .order_by(_DELIVERY.c.handler)
+    )
+    with database.read() as connection:
+        return {row.handler: DeliveryStatus(row.status) for row in connection.execute(query)}
+
+
+def replay(
+    database: Database, shares: Collection[Share], now: datetime, *, uncertain: bool = False
+) -> list[Share]:
+    """Have the dead among these deliveries done again, and return those.
+
+    Each is due at once, with all its retries before it; its history stays. A dead delivery with a
+    step of which nobody knows whether it took effect becomes uncertain when it runs again.
+
+    Args:
+        database: The ledger.
+        shares: Which deliveries.
+        now: The time.
+        uncertain: Replay uncertain ones too, because somebody knows that they had no effect. Their
+            steps of unknown end are forgotten, and so run again.
+    """
+    statuses = [DeliveryStatus.DEAD, *([DeliveryStatus.UNCERTAIN] if uncertain else [])]
+    wanted = [belong_to(_DELIVERY, shares), _DELIVERY.c.status.in_(statuses)]
+    query = sa.select(_DELIVERY).where(*wanted).with_for_update()
+    with database.write() as connection:
+        rows = connection.execute(query).all()
+        found = [Share(row.event_id, row.handler) for row in rows]
+        unclear = [
+            Share(r.event_id, r.handler) for r in rows if r.status == DeliveryStatus.UNCERTAIN
+        ]
+        _forget_begun_steps(connection, unclear)
+        _make_due(connection, found, now)
+    return found
+
+
+def replay_dead(
+    database: Database, which: Which, now: datetime, *, batch: int = BATCH_DELIVERIES
+) -> Iterator[int]:
+    """Have everything done again that is dead at `now`, the oldest first.
+
+    Each batch is a transaction: who stops in the middle loses nothing. What dies anew meanwhile is
+    left alone, and so is what somebody else is deciding about.
+
+    Yields:
+        How many deliveries a batch has replayed, after each batch.
+    """
+    dead = conditions(replace(which, status=DeliveryStatus.DEAD, until=None))
+    finished_at = _DELIVERY.c.finished_at
+    for place in ([finished_at.is_(None)], [finished_at <= now]):
+        here = place
+        while rows := _replay_batch(database, [*dead, *here], batch, now):
+            yield len(rows)
+            if (last := rows[-1].finished_at) is not None:
+                # What is older has been replayed; the index may be full of its remains.
+                here = [*place, finished_at >= last]
+
+
+def _replay_batch(
+    database: Database, wanted: Sequence[Condition], batch: int, now: datetime
+) -> Sequence[sa.Row[Any, Any, Any]]:
+    columns = (_DELIVERY.c.event_id, _DELIVERY.c.handler, _DELIVERY.c.finished_at)
+    query = (
+        sa.select(*columns)
+        .join(_EVENT, _EVENT.c.id == _DELIVERY.c.event_id)
+        .where(*wanted)
+        .order_by(_DELIVERY.c.finished_at)
+        .limit(batch)
+        .with_for_update(of=_DELIVERY, skip_locked=True)
+    )
+    with database.write() as connection:
+        rows = connection.execute(query).all()
+        _make_due(connection, [Share(row.event_id, row.handler) for row in rows], now)
+    return rows
+
+
+def _make_due(connection: Connection, shares: Sequence[Share], now: datetime) -> None:
+    """The sweep queues what is pending and past its lease's end."""
+    if not shares:
+        return
+    connection.execute(
+        sa.update(_DELIVERY)
+        .where(belong_to(_DELIVERY, shares))
+        .values(
+            status=DeliveryStatus.PENDING,
+            forgiven_attempts=_DELIVERY.c.attempts,
+            crashes=0,
+            first_attempt_at=None,
+            next_attempt_at=None,
+            lease_expires_at=now,
+            finished_at=None,
+            worker=None,
+            note=None,
+            error=None,
+        )
+    )
+
+
+def _forget_begun_steps(connection: Connection, shares: Sequence[Share]) -> None:
+    if not shares:
+        return
+    begun = _STEP.c.state == StepState.STARTED
+    connection.execute(sa.delete(_STEP).where(belong_to(_STEP, shares), begun))
+
+
+def resolve(
+    database: Database,
+    share: Share,
+    outcome: DeliveryStatus,
+    now: datetime,
+    text: str | None = None,
+) -> bool:
+    """Call a delivery over, as a person has decided; False if it can't be, or no longer.
+
+    Args:
+        database: The ledger.
+        share: Which delivery.
+        outcome: What it becomes, see `RESOLVABLE`.
+        now: The time; the note tells it, and that it was decided by hand.
+        text: What the person says of it.
+    """
+    decision = f"resolved by hand as {outcome} at {now:%Y-%m-%dT%H:%M:%SZ}"
+    resolvable = _DELIVERY.c.status.in_(RESOLVABLE[outcome])
+    with database.write() as connection:
+        changed = connection.execute(
+            sa.update(_DELIVERY)
+            .where(belong_to(_DELIVERY, [share]), resolvable)
+            .values(
+                status=outcome,
+                finished_at=now,
+                note=storable(f"{decision}: {text}" if text else decision),
+                error=None,
+            )
+        )
+    return changed.rowcount == 1
