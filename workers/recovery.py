@@ -8,13 +8,13 @@ from typing import Any
 import structlog
 from rq.exceptions import NoSuchJobError
 from rq.job import JobStatus
-from rq.registry import StartedJobRegistry
 
 from core.queue import (
+    DISPATCH,
     PENDING_KEY,
     GuardedJob,
     JobQueue,
-    JSONSerializer,
+    UnreadableJobError,
     head_queued_at,
     requeue_batch,
 )
@@ -26,6 +26,10 @@ PATIENCE = timedelta(seconds=20)
 
 #: Between taking a job and beginning with it a worker needs milliseconds.
 TAKEN_FOR = timedelta(seconds=10)
+
+#: Where entries of the pending set go whose job is none of ours, so that nothing stumbles over them
+#: at every sweep. What they lead to is left as it is.
+SET_ASIDE_KEY = "ecomlinx:set-aside"
 
 #: Looking for one in a long queue takes Redis about a millisecond.
 _CANDIDATES_MAX = 50
@@ -45,7 +49,7 @@ class Recovery:
         self._queue = queue
         self._redis = queue.connection
         self._clock = clock
-        self._taken_since: dict[str, float] = {}
+        self._taken_since: dict[bytes, float] = {}
 
     def run(self) -> int:
         """Restore what is lost; return how many of these jobs had failed in every try.
@@ -55,10 +59,10 @@ class Recovery:
         """
         candidates = self._candidates()
         live = self._live(candidates)
-        lost = [job_id for job_id in candidates if job_id not in live]
-        return sum(self._restore(job_id) is JobStatus.FAILED for job_id in lost)
+        lost = [entry for entry in candidates if entry not in live]
+        return sum(self._restore(entry) is JobStatus.FAILED for entry in lost)
 
-    def _candidates(self) -> list[str]:
+    def _candidates(self) -> list[bytes]:
         """Jobs that should have had their turn: queued before the one that is next."""
         latest = (datetime.now(UTC) - PATIENCE).timestamp()
         if next_in_turn := head_queued_at(self._queue):
@@ -66,24 +70,25 @@ class Recovery:
         found = self._redis.zrangebyscore(
             PENDING_KEY, 0, round(latest * 1000), start=0, num=_CANDIDATES_MAX
         )
-        return _texts(found)
+        return _bytes(found)
 
-    def _live(self, candidates: Sequence[str]) -> set[str]:
+    def _live(self, candidates: Sequence[bytes]) -> set[bytes]:
         """Those of these jobs that wait after all, or that a living worker has, at one moment."""
         now = time.time()
         with self._redis.pipeline(transaction=True) as pipeline:
             pipeline.lrange(self._queue.intermediate_queue.key, 0, -1)
             pipeline.zrangebyscore(self._queue.started_job_registry.key, now, "+inf")
-            for job_id in candidates:
-                pipeline.lpos(self._queue.key, job_id)
+            for entry in candidates:
+                pipeline.lpos(self._queue.key, entry)  # type: ignore[arg-type]
             taken, running, *places = pipeline.execute()
         waiting = {
             job_id for job_id, place in zip(candidates, places, strict=True) if place is not None
         }
-        begun = {StartedJobRegistry.parse_job_id(entry) for entry in running}
-        return waiting | begun | self._just_taken(_texts(taken))
+        # What runs is listed as job and execution, with a colon between them.
+        begun = {entry.partition(b":")[0] for entry in _bytes(running)}
+        return waiting | begun | self._just_taken(_bytes(taken))
 
-    def _just_taken(self, taken: Iterable[str]) -> set[str]:
+    def _just_taken(self, taken: Iterable[bytes]) -> set[bytes]:
         """Those that haven't stayed for long between the queue and a worker."""
         now = self._clock()
         self._taken_since = {job_id: self._taken_since.get(job_id, now) for job_id in taken}
@@ -93,25 +98,43 @@ class Recovery:
             if now - since < TAKEN_FOR.total_seconds()
         }
 
-    def _restore(self, job_id: str) -> JobStatus | None:
+    def _restore(self, entry: bytes) -> JobStatus | None:
         """Queue a job that is nowhere, unless it is done; return how RQ had left it."""
         try:
-            job = GuardedJob.fetch(job_id, self._redis, serializer=JSONSerializer)
+            job = GuardedJob.fetch(entry.decode("utf-8", "backslashreplace"), self._redis)
+        except UnreadableJobError:
+            self._set_aside(entry)
+            return None
         except NoSuchJobError:
             # A finished job's hash is kept for a minute; one that waits has no end to its life.
-            self._redis.zrem(PENDING_KEY, job_id)
+            self._redis.zrem(PENDING_KEY, entry)
             return None
         status = job.get_status(refresh=False)
+        if status is not JobStatus.FINISHED and not _is_dispatch(job):
+            self._set_aside(entry)
+            return None
         with self._redis.pipeline(transaction=True) as pipeline:
             if status is JobStatus.FINISHED:
-                pipeline.zrem(PENDING_KEY, job_id)
+                pipeline.zrem(PENDING_KEY, entry)
             else:
                 requeue_batch(self._queue, job, pipeline)
-                log.warning("job_restored", job_id=job_id, was=status and status.value)
+                log.warning("job_restored", job_id=job.id, was=status.value)
             pipeline.execute()
         return status
 
+    def _set_aside(self, entry: bytes) -> None:
+        with self._redis.pipeline(transaction=True) as pipeline:
+            pipeline.zadd(SET_ASIDE_KEY, {entry: int(time.time() * 1000)})
+            pipeline.zrem(PENDING_KEY, entry)
+            pipeline.execute()
+        job_id = entry.decode("utf-8", "backslashreplace")
+        log.error("job_set_aside", job_id=job_id, kept_in=SET_ASIDE_KEY)
 
-def _texts(values: Iterable[Any]) -> list[str]:
+
+def _is_dispatch(job: GuardedJob) -> bool:
+    return job.is_ours and job.func_name == DISPATCH
+
+
+def _bytes(values: Iterable[Any]) -> list[bytes]:
     """What redis-py types as anything is bytes here."""
-    return [value.decode() for value in values]
+    return list(values)

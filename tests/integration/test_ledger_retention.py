@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from core.alerts import QUIET_PERIOD, Alert
 from core.events import EventId
-from core.ledger import alerts, cooldowns, retention, steps, stories
+from core.ledger import alerts, cooldowns, retention, stories
 from core.ledger.alerts import raise_alerts
 from core.ledger.claims import Claim
 from core.ledger.database import Database, table
@@ -22,7 +22,7 @@ from core.ledger.models import (
     EventRecord,
     StepRecord,
 )
-from tests.support.ledgers import NOW, admit, arrival_of, end, seconds
+from tests.support.ledgers import NOW, admit, arrival_of, end, leave_step_begun, seconds
 from tests.support.plans import plans_of, scans_a_table
 
 #: When what happened around `NOW` has become old.
@@ -86,7 +86,7 @@ def test_a_finished_event_goes_with_all_that_belongs_to_it(
     database: Database, status: DeliveryStatus
 ) -> None:
     event_id = _arrive(database, status, status)
-    steps.begin(database, Claim(event_id, "handler-0", 1, NOW), "purchase-order", NOW)
+    leave_step_begun(database, Claim(event_id, "handler-0", 1, NOW), "purchase-order")
 
     deleted = retention.delete_events(database, CUTOFF)
 
