@@ -69,7 +69,8 @@ class SpoolingKeeper:
         with self._mode.lock:
             try:
                 self._mode.spooled = self._spool.left()
-                if not self._mode.end_if_over():
+                self._mode.end_if_over()
+                if self._mode.spooling:
                     return self._append(arrivals)
             except SpoolError as error:
                 self._mode.spool_failed(error)
