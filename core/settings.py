@@ -104,6 +104,12 @@ class Settings(BaseSettings):
         description="The ledger: `postgresql://...`, or `sqlite:///...` (in DATA_DIR if unset)",
     )
     data_dir: Path = Field(Path("data"), description="Folder for what is kept on this host")
+    spool_max_bytes: int = Field(
+        1024**3,
+        ge=1024**2,
+        le=1024**4,
+        description="Largest file for events that wait in DATA_DIR for Redis, 1 MiB to 1 TiB",
+    )
     host: str = Field("127.0.0.1", description="Address that the receiver listens on")
     port: int = Field(8000, ge=1, le=65535, description="Port that the receiver listens on")
     web_concurrency: int = Field(1, ge=1, le=64, description="Receiver processes, 1 to 64")

@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -19,12 +19,21 @@ from core.queue import EVENTS_QUEUE, connect, open_queue
 from core.settings import Settings, require_secrets
 from receiver import answers
 from receiver.commit import GroupCommitter
+from receiver.drain import Drainer
 from receiver.endpoint import WebhookEndpoint
+from receiver.keeper import SpoolingKeeper
+from receiver.mode import Mode
+from receiver.readiness import readyz
+from receiver.spool import Spool
+from receiver.transaction import RedisCommit
 
 WEBHOOK_PATH = "/hooks/ecomlinx"
 
-#: An answer that takes longer is given up on by most senders.
+#: A commit that takes longer goes to the spool.
 COMMIT_TIMEOUT = timedelta(seconds=2)
+
+#: It is two questions to Redis: what has been seen, and then the transaction.
+_ROUND_TRIPS = 2
 
 #: Bodies that may wait for their commit in one process.
 BUFFER_BYTES = 64 * 1024 * 1024
@@ -39,12 +48,17 @@ def create_app(settings: Settings) -> Starlette:
         SettingsError: There is no webhook secret.
     """
     secrets = require_secrets(settings)
-    connection = connect(settings.redis_url.get_secret_value(), timeout=COMMIT_TIMEOUT)
-    committer = GroupCommitter(
+    url, timeout = settings.redis_url.get_secret_value(), COMMIT_TIMEOUT / _ROUND_TRIPS
+    connection = connect(url, timeout=timeout)
+    commit = RedisCommit(
         open_queue(EVENTS_QUEUE, connection),
         dedupe_seconds=round(settings.dedupe_days * 24 * 3600),
-        buffer_bytes=BUFFER_BYTES,
     )
+    mode = Mode()
+    keeper = SpoolingKeeper(commit, _spool(settings), mode)
+    committer = GroupCommitter(keeper, buffer_bytes=BUFFER_BYTES)
+    lock = settings.data_dir / "spool.drain"
+    drainer = Drainer(_spool(settings), commit, connection.ping, mode, lock)
     webhook = WebhookEndpoint(
         committer,
         secrets,
@@ -54,12 +68,14 @@ def create_app(settings: Settings) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        await asyncio.to_thread(drainer.start)
         committer.start()
         await asyncio.to_thread(_warn_of_shortcomings, connection)
         _calm_garbage_collector()
         log.info("receiver_ready", host=settings.host, port=settings.port, path=WEBHOOK_PATH)
         yield
         await asyncio.to_thread(committer.close)
+        await asyncio.to_thread(drainer.close)
         connection.close()
         log.info("receiver_stopped")
 
@@ -67,7 +83,7 @@ def create_app(settings: Settings) -> Starlette:
         routes=[
             Route(WEBHOOK_PATH, webhook),
             Route("/healthz", _healthz),
-            Route("/readyz", _readyz(connection)),
+            Route("/readyz", readyz(connection.ping, mode)),
         ],
         lifespan=lifespan,
         exception_handlers={HTTPException: _http_error, Exception: _internal_error},
@@ -76,11 +92,15 @@ def create_app(settings: Settings) -> Starlette:
     return app
 
 
+def _spool(settings: Settings) -> Spool:
+    return Spool(settings.data_dir, max_bytes=settings.spool_max_bytes)
+
+
 def _warn_of_shortcomings(connection: "redis.Redis") -> None:
     try:
         problems = inspect(connection)
     except redis.RedisError as error:
-        # Events are refused until it is back; that is no reason not to start.
+        # Events go to the spool until it is back; that is no reason not to start.
         log.warning("redis_away", error=str(error))
         return
     for problem in problems:
@@ -89,17 +109,6 @@ def _warn_of_shortcomings(connection: "redis.Redis") -> None:
 
 async def _healthz(_: Request) -> Response:
     return JSONResponse({"status": "ok"})
-
-
-def _readyz(connection: "redis.Redis") -> Callable[[Request], Awaitable[Response]]:
-    async def readyz(_: Request) -> Response:
-        try:
-            await asyncio.to_thread(connection.ping)
-        except redis.RedisError:
-            return JSONResponse({"status": "unavailable", "redis": "unreachable"}, 503)
-        return JSONResponse({"status": "ready", "accepting": "redis"})
-
-    return readyz
 
 
 async def _http_error(_: Request, error: Exception) -> Response:

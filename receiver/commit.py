@@ -1,4 +1,4 @@
-"""Group commit: whatever arrives while one commit to Redis is in flight makes up the next.
+"""Group commit: whatever arrives while one commit is in flight makes up the next.
 
 No timer is involved. At low load a commit holds one event; under load it holds up to
 `BATCH_EVENTS`, and one RQ job for all of them is what makes RQ fast.
@@ -11,12 +11,10 @@ from collections.abc import Iterable, Sequence
 from enum import Enum, auto
 from typing import NamedTuple, Protocol
 
-import redis
 import structlog
-from rq import Queue
 
 from core.events import Arrival, EventId
-from core.queue import BATCH_EVENTS, enqueue_batch, seen_key, to_wire
+from core.queue import BATCH_EVENTS
 
 #: Bodies of one commit, unless a single one is larger: Redis serves nobody else meanwhile.
 BATCH_BYTES = 4 * 1024 * 1024
@@ -26,9 +24,8 @@ _CLOSE_SECONDS = 5.0
 
 log = structlog.get_logger()
 
-#: Nobody waits longer for an answer. Behind a Redis that hangs, one batch after the other has to
-#: time out: without a bound of its own, the last of a crowd would wait for all of them.
-PATIENCE_SECONDS = 2.5
+#: Nobody waits longer for an answer: two seconds for a Redis that hangs, one for the disk.
+PATIENCE_SECONDS = 3.0
 
 
 class Verdict(Enum):
@@ -39,7 +36,7 @@ class Verdict(Enum):
 
 
 class CommitError(Exception):
-    """Redis could not take the event, or didn't say in time that it has."""
+    """Neither Redis nor the disk could take the event, or didn't say in time that it has."""
 
 
 class BufferFullError(Exception):
@@ -53,28 +50,48 @@ class Committer(Protocol):
         """Keep one event; return once it is safe."""
 
 
+class Keeper(Protocol):
+    """Where batches go. Called from one thread only."""
+
+    @property
+    def most_events(self) -> int:
+        """How many events the next batch may have."""
+
+    def keep(self, arrivals: Sequence[Arrival]) -> set[EventId]:
+        """Keep a batch for good, all of it; return the events that were new.
+
+        Raises:
+            CommitError: It could not be kept.
+        """
+
+    def close(self) -> None:
+        """Let go of everything, when there will be no further batch."""
+
+
+def has_room(events: int, size: int, body: int, most_events: int = BATCH_EVENTS) -> bool:
+    """Tell whether a batch of so many events and bytes has room for one more body."""
+    return not events or (events < most_events and size + body <= BATCH_BYTES)
+
+
 class _Waiting(NamedTuple):
     arrival: Arrival
     answer: "asyncio.Future[Verdict]"
 
 
 class GroupCommitter:
-    """Commits events to Redis from one thread of its own.
+    """Commits events from one thread of its own.
 
     A thread, because RQ speaks to Redis synchronously, and because the event loop then goes on
     reading requests while a commit is under way.
 
     Args:
-        queue: Where the dispatch jobs go.
-        dedupe_seconds: How long Redis remembers what has arrived.
+        keeper: Commits one batch after the other.
         buffer_bytes: How many bytes of bodies may wait for their commit.
     """
 
-    def __init__(self, queue: Queue, *, dedupe_seconds: int, buffer_bytes: int) -> None:
-        self._queue = queue
-        self._redis: redis.Redis = queue.connection
+    def __init__(self, keeper: Keeper, *, buffer_bytes: int) -> None:
+        self._keeper = keeper
         self._loop: asyncio.AbstractEventLoop
-        self._dedupe_seconds = dedupe_seconds
         self._buffer_bytes = buffer_bytes
         self._waiting: deque[_Waiting] = deque()
         self._waiting_bytes = 0
@@ -88,12 +105,12 @@ class GroupCommitter:
         self._thread.start()
 
     async def commit(self, arrival: Arrival) -> Verdict:
-        """Keep one event in Redis; return once it is there.
+        """Keep one event; return once it is safe.
 
         Raises:
             BufferFullError: Too much is waiting already.
-            CommitError: Redis failed, or was too slow. Whether it has the event, or will have it
-                in a moment, is then unknown.
+            CommitError: It could not be kept, or not in time. Whether Redis has the event, or will
+                have it in a moment, is then unknown.
         """
         waiting = _Waiting(arrival, self._loop.create_future())
         with self._changed:
@@ -121,58 +138,41 @@ class GroupCommitter:
         while batch := self._next_batch():
             # One wake-up of the loop a batch: one an event would cost more than the event.
             try:
-                verdicts = self._commit([waiting.arrival for waiting in batch])
-            except redis.RedisError as error:
-                log.error("commit_failed", events=len(batch), error=str(error))
+                fresh = self._keeper.keep([waiting.arrival for waiting in batch])
+            except CommitError:
                 self._loop.call_soon_threadsafe(_fail, batch, CommitError())
             except Exception:
                 # This thread outlives whatever happens here: without it every request would hang.
                 log.exception("commit_failed", events=len(batch))
                 self._loop.call_soon_threadsafe(_fail, batch, CommitError())
             else:
-                self._loop.call_soon_threadsafe(_resolve, batch, verdicts)
+                self._loop.call_soon_threadsafe(_resolve, batch, _verdicts(batch, fresh))
+        self._keeper.close()
 
     def _next_batch(self) -> list[_Waiting]:
         with self._changed:
             while not self._waiting and not self._closing:
                 self._changed.wait()
             batch: list[_Waiting] = []
-            room = BATCH_BYTES
-            while self._waiting and len(batch) < BATCH_EVENTS:
-                size = len(self._waiting[0].arrival.raw)
-                if batch and size > room:
+            size, most = 0, self._keeper.most_events
+            while self._waiting:
+                body = len(self._waiting[0].arrival.raw)
+                if not has_room(len(batch), size, body, most):
                     break
-                room -= size
-                self._waiting_bytes -= size
+                size += body
                 batch.append(self._waiting.popleft())
+            self._waiting_bytes -= size
             return batch
 
-    def _commit(self, arrivals: Sequence[Arrival]) -> list[Verdict]:
-        """Put what is new into Redis with its duplicate markers, in one transaction."""
-        unique = {arrival.id: arrival for arrival in arrivals}
-        markers = self._redis.mget([seen_key(event_id) for event_id in unique])
-        new = [a for a, marker in zip(unique.values(), markers, strict=True) if marker is None]
-        fresh = self._store(new) if new else set()
-        verdicts = []
-        for arrival in arrivals:
-            # Of several in one batch, the first is the one that was accepted.
-            is_first = arrival.id in fresh
-            fresh.discard(arrival.id)
-            verdicts.append(Verdict.ACCEPTED if is_first else Verdict.DUPLICATE)
-        return verdicts
 
-    def _store(self, arrivals: Sequence[Arrival]) -> set[EventId]:
-        """Commit events; return those that no other process has committed in the meantime."""
-        with self._redis.pipeline(transaction=True) as pipeline:
-            for arrival in arrivals:
-                pipeline.set(seen_key(arrival.id), b"1", ex=self._dedupe_seconds, nx=True)
-            enqueue_batch(self._queue, map(to_wire, arrivals), pipeline)
-            replies = pipeline.execute()
-        return {
-            arrival.id
-            for arrival, was_set in zip(arrivals, replies, strict=False)
-            if was_set is not None
-        }
+def _verdicts(batch: Iterable[_Waiting], fresh: set[EventId]) -> list[Verdict]:
+    verdicts = []
+    for waiting in batch:
+        # Of several in one batch, the first is the one that was accepted.
+        is_first = waiting.arrival.id in fresh
+        fresh.discard(waiting.arrival.id)
+        verdicts.append(Verdict.ACCEPTED if is_first else Verdict.DUPLICATE)
+    return verdicts
 
 
 def _resolve(batch: Iterable[_Waiting], verdicts: Iterable[Verdict]) -> None:

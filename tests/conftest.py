@@ -250,9 +250,16 @@ def start_receiver(settings: SettingsFactory) -> Iterator[Callable[..., Sender]]
 
 
 @pytest.fixture(scope="session")
-def shared_receiver(redis_server: RedisServer) -> Iterator[Sender]:
+def shared_receiver(
+    redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Sender]:
     """The receiver behind `receiver`."""
-    settings = Settings(_env_file=None, ecomlinx_webhook_secrets=SECRET, redis_url=redis_server.url)
+    settings = Settings(
+        _env_file=None,
+        ecomlinx_webhook_secrets=SECRET,
+        redis_url=redis_server.url,
+        data_dir=tmp_path_factory.mktemp("data"),
+    )
     with ReceiverThread(settings) as receiver:
         yield receiver
 

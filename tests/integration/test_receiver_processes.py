@@ -1,9 +1,7 @@
 """The receiver as the processes that an operator runs."""
 
 import signal
-import threading
 from collections import Counter
-from collections.abc import Callable
 from contextlib import ExitStack
 
 import orjson
@@ -16,18 +14,12 @@ from tests.conftest import ProcessStarter, SettingsFactory
 from tests.support.deliveries import body_of, signed
 from tests.support.kept import events_in
 from tests.support.processes import Process
-from tests.support.raw_http import Connection, CutOffError, request
-from tests.support.receivers import Sender, webhook
+from tests.support.raw_http import request
+from tests.support.receiver_load import Load
+from tests.support.receiver_processes import COMMAND, Serve, wait_until_serving
+from tests.support.receivers import Sender
 from tests.support.redis_server import RedisServer
-from tests.support.waiting import wait_until
-
-COMMAND = (
-    "python",
-    "-c",
-    "from core.settings import load; from receiver.main import serve; serve(load())",
-)
-
-Serve = Callable[..., tuple[Process, Sender]]
+from tests.support.spools import wait_until_drained
 
 
 @pytest.fixture
@@ -37,10 +29,7 @@ def serve(start_process: ProcessStarter, settings: SettingsFactory, free_port: i
     def start(**values: object) -> tuple[Process, Sender]:
         chosen: Settings = settings(port=free_port, log_format="json", **values)
         process = start_process(*COMMAND, settings=chosen)
-        ready = chosen.web_concurrency
-        wait_until(lambda: process.output.count("receiver_ready") == ready, "the receiver")
-        process.wait_for_port(free_port)
-        return process, Sender(free_port)
+        return process, wait_until_serving(process, chosen)
 
     return start
 
@@ -58,7 +47,7 @@ def test_keeps_every_event_that_it_has_acknowledged_when_it_is_stopped_under_loa
     serve: Serve, redis_url: str, redis_client: "redis.Redis", processes: int
 ) -> None:
     process, receiver = serve(redis_url=redis_url, web_concurrency=processes)
-    load = _Load(receiver)
+    load = Load(receiver)
     load.wait_for_answers(200)
 
     process.signal(signal.SIGTERM)
@@ -119,14 +108,15 @@ def test_keeps_what_it_has_acknowledged_when_redis_is_killed(
     serve: Serve, own_redis: RedisServer
 ) -> None:
     _, receiver = serve(redis_url=own_redis.url)
-    load = _Load(receiver, tolerated=503)
+    load = Load(receiver)
     load.wait_for_answers(100)
 
     own_redis.kill()
-    load.wait_for_refusal()
+    load.wait_for_more(100)
     load.stop()
 
     own_redis.start()
+    wait_until_drained(receiver)
     with own_redis.client() as client:
         kept = {arrival.raw for arrival in events_in(client)}
     assert set(load.acknowledged) <= kept
@@ -136,7 +126,7 @@ def test_keeps_what_it_has_acknowledged_when_it_is_killed_itself(
     serve: Serve, redis_url: str, redis_client: "redis.Redis"
 ) -> None:
     process, receiver = serve(redis_url=redis_url)
-    load = _Load(receiver)
+    load = Load(receiver)
     load.wait_for_answers(100)
 
     process.kill()
@@ -166,7 +156,7 @@ def test_writes_no_secret_down(serve: Serve, own_redis: RedisServer) -> None:
     receiver.deliver(body_of(), "canary-secret-one")
     process.stop()
 
-    assert "commit_failed" in process.output
+    assert "spooling_started" in process.output
     assert "webhook_refused" in process.output
     assert "canary" not in process.output
     assert b"canary" not in own_redis.append_only_file.read_bytes()
@@ -200,52 +190,3 @@ def test_does_not_start_without_a_secret(
 
     assert process.wait() != 0
     assert "ECOMLINX_WEBHOOK_SECRETS is not set" in process.output
-
-
-class _Load:
-    """Senders that deliver one event after the other until they can't connect any more."""
-
-    def __init__(self, receiver: Sender, *, tolerated: int | None = None) -> None:
-        self.acknowledged: list[bytes] = []
-        self.refused: list[bytes] = []
-        self.cut_off: list[bytes] = []
-        self._receiver = receiver
-        self._tolerated = tolerated
-        self._stopping = threading.Event()
-        self._threads = [threading.Thread(target=self._send_all) for _ in range(8)]
-        for thread in self._threads:
-            thread.start()
-
-    def wait_for_answers(self, count: int) -> None:
-        """Wait until so many events are acknowledged."""
-        wait_until(lambda: len(self.acknowledged) >= count, f"{count} answers")
-
-    def wait_for_refusal(self) -> None:
-        """Wait until an event is refused."""
-        wait_until(lambda: self.refused, "a refusal")
-
-    def stop(self) -> None:
-        """End the senders."""
-        self._stopping.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _send_all(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                with self._receiver.connect() as connection:
-                    self._send_ten(connection)
-            except OSError:
-                return  # nobody is there any more
-
-    def _send_ten(self, connection: Connection) -> None:
-        for _ in range(10):
-            body = body_of()
-            connection.send(webhook(body))
-            try:
-                status = connection.receive().status
-            except CutOffError:
-                self.cut_off.append(body)
-                raise
-            assert status in {202, self._tolerated}
-            (self.acknowledged if status == 202 else self.refused).append(body)
