@@ -51,8 +51,11 @@ class Scheduler:
             try:
                 has_more = self._is_my_turn() and self._act()
                 self._say_if_well_again()
-            except (redis.RedisError, SQLAlchemyError) as error:
+            except SQLAlchemyError as error:
                 self._silence_counts_from = self._soon()
+                self._say_once(error)
+            except redis.RedisError as error:
+                # Workers renew their leases without it.
                 self._say_once(error)
             if not has_more:
                 self._stopping.wait(INTERVAL.total_seconds())

@@ -20,8 +20,9 @@ from core.signals import stop_on_signals
 
 log = structlog.get_logger()
 
-#: Longer than any command takes, RQ's blocking ones included.
-REDIS_TIMEOUT = timedelta(seconds=10)
+#: Longer than any command takes, RQ's blocking ones included; short enough for a worker that waits
+#: for a Redis that hangs to renew its leases in time.
+REDIS_TIMEOUT = timedelta(seconds=5)
 
 _PAUSE_SECONDS = 1.0
 

@@ -168,13 +168,36 @@ def test_workers_get_time_to_renew_their_leases_before_their_silence_counts(
     )
 
 
-def test_an_outage_begins_that_time_anew(
+def test_an_outage_of_the_ledger_begins_that_time_anew(
+    start_scheduler: StartScheduler,
+    sqlite_database: Database,
+    redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    log_lines: list[Any],
+) -> None:
+    monkeypatch.setattr(scheduler, "_RENEWAL", timedelta(seconds=0))
+    running = start_scheduler(redis_url)
+    wait_until(lambda: running.passes, "the first pass")
+    monkeypatch.setattr(scheduler, "_RENEWAL", timedelta(hours=1))
+    _execute(sqlite_database, "ALTER TABLE alert RENAME TO gone")
+    wait_until(lambda: _said(log_lines)["sweep_failed"], "the complaint")
+    leased = admit_one(sqlite_database)
+    _execute(sqlite_database, "ALTER TABLE gone RENAME TO alert")
+
+    before = running.passes
+    wait_until(lambda: running.passes >= before + 5, "some passes")
+
+    assert _status(sqlite_database, leased) == DeliveryStatus.RUNNING
+
+
+def test_an_outage_of_redis_lets_silence_count(
     start_scheduler: StartScheduler,
     sqlite_database: Database,
     own_redis: RedisServer,
     monkeypatch: pytest.MonkeyPatch,
     log_lines: list[Any],
 ) -> None:
+    """Workers renew their leases in the ledger, whether there is a Redis or not."""
     monkeypatch.setattr(scheduler, "_RENEWAL", timedelta(seconds=0))
     running = start_scheduler(own_redis.url)
     wait_until(lambda: running.passes, "the first pass")
@@ -184,7 +207,11 @@ def test_an_outage_begins_that_time_anew(
     leased = admit_one(sqlite_database)
     own_redis.start()
 
-    before = running.passes
-    wait_until(lambda: running.passes >= before + 5, "some passes")
+    wait_until(
+        lambda: _status(sqlite_database, leased) == DeliveryStatus.PENDING, "the lease's end"
+    )
 
-    assert _status(sqlite_database, leased) == DeliveryStatus.RUNNING
+
+def _execute(database: Database, statement: str) -> None:
+    with database.write() as connection:
+        connection.exec_driver_sql(statement)
