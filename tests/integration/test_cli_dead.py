@@ -1,5 +1,6 @@
 """An operator looks after the deliveries that wait for a person."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from core.events import EventId
-from core.ledger import due, stories
+from core.ledger import due, replays, stories
 from core.ledger.database import Database, table
 from core.ledger.models import DeliveryRecord, DeliveryStatus
 from core.ledger.outcomes import Error
@@ -382,3 +383,24 @@ def test_two_thousand_are_replayed_in_batches(
 
     assert printed.splitlines()[-1].startswith("2,000 deliveries replayed")
     assert all_statuses(database) == ["pending"] * 2000 + ["uncertain"]
+
+
+def test_who_stops_a_bulk_replay_hears_how_far_it_came(
+    ecomlinx_hooks: CommandLine, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for claim in admit(database, [arrival_of() for _ in range(7)], ["ship"]):
+        end(database, claim, DEAD, error=Error("Fail", "no"))
+
+    def press_ctrl_c_after_a_batch(*given: Any) -> Iterator[int]:
+        yield next(replay_dead(*given, batch=3))
+        raise KeyboardInterrupt
+
+    replay_dead = replays.replay_dead
+    with monkeypatch.context() as patch:
+        patch.setattr(replays, "replay_dead", press_ctrl_c_after_a_batch)
+        result = ecomlinx_hooks.run("dead", "replay", "--all")
+
+    assert result.exit_code == 130
+    assert "3 deliveries replayed so far; the same command replays the rest." in result.output
+    assert all_statuses(database) == ["dead"] * 4 + ["pending"] * 3
+    assert "4 deliveries replayed" in ecomlinx_hooks.ask("dead", "replay", "--all")
