@@ -104,10 +104,10 @@ def replay(
     dry_run: bool,
     yes: bool,
 ) -> None:
-    """Have dead deliveries done again, with all their retries; their history stays.
+    """Have dead deliveries done again.
 
-    Either of the events ID, which may be cut short, or of every event to which --handler, --type
-    and --since apply.
+    Either those of the events ID, which may be cut short, or all to which --handler, --type and
+    --since apply. Each has all its retries before it; its history stays.
     """
     has_filter = bool(event_type or since or everything)
     _require_sense(ids, handler=handler, has_filter=has_filter, uncertain=uncertain)

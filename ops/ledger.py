@@ -9,13 +9,14 @@ from core.settings import load
 
 
 def open_ledger() -> Database:
-    """Open the ledger that the settings name.
+    """Open the ledger that the settings name; it is closed when the command ends.
 
     Raises:
         SettingsError: A setting is wrong.
         LedgerOutOfDateError: Its schema isn't the one that this version works with.
     """
     database = Database(load().ledger_url)
+    click.get_current_context().call_on_close(database.close)
     schema.require_current(database)
     return database
 

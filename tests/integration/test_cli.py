@@ -220,6 +220,7 @@ def test_the_list_is_a_table_for_people(
 def test_an_events_story_for_people(ecomlinx_hooks: CommandLine, sqlite_database: Database) -> None:
     body = body_of(id="ord_1")
     event_id = _arrive(sqlite_database, body, DeliveryStatus.SUCCEEDED, DeliveryStatus.DEAD)
+    replay = f"ecomlinx-hooks dead replay {event_id} --handler handler-1"
 
     assert ecomlinx_hooks.ask("events", "show", event_id).splitlines() == [
         f"{event_id}  order.new  order:ord_1",
@@ -235,7 +236,20 @@ def test_an_events_story_for_people(ecomlinx_hooks: CommandLine, sqlite_database
         "  handler-1: dead after 1 attempt",
         "    #1  2026-03-01T09:30:00.000Z  dead in 12.5 ms",
         "        ValueError: no",
+        f"    to do  once the cause is mended: {replay}",
     ]
+
+
+def test_a_story_says_what_to_do_about_an_uncertain_delivery(
+    ecomlinx_hooks: CommandLine, sqlite_database: Database
+) -> None:
+    event_id = _arrive(sqlite_database, body_of(), DeliveryStatus.UNCERTAIN)
+
+    which = f"{event_id} --handler handler-0"
+    assert ecomlinx_hooks.ask("events", "show", event_id).splitlines()[-1] == (
+        "    to do  check whether it took effect; if it did: ecomlinx-hooks dead resolve"
+        f" {which} --as succeeded, if not: ecomlinx-hooks dead replay {which} --uncertain"
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """How a database finds what a statement asks for."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -43,4 +44,8 @@ def _explain(database: Database, statement: str, parameters: Any) -> str:
 def scans_a_table(plan: str) -> bool:
     """Tell whether a plan reads every row of a table."""
     lines = plan.splitlines()[1:]
-    return any("Seq Scan" in line or line.startswith("SCAN") for line in lines)
+    return any("Seq Scan" in line or _SCAN.match(line) for line in lines)
+
+
+#: SQLite says so, too, of an index that holds only some rows, and of values in the statement.
+_SCAN = re.compile(r"SCAN (?!.*(USING|CONSTANT))")
