@@ -1,10 +1,13 @@
 """Webhook signatures."""
 
+import hashlib
+import hmac
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.signature import is_authentic, sign
+from core.signature import PREFIX, is_authentic, sign
 
 #: Test case 2 of RFC 4231.
 KEY = "Jefe"
@@ -75,3 +78,31 @@ def test_a_body_that_differs_in_one_bit_is_not_authentic(body: bytes, flipped: i
 
     assert is_authentic(body + b"!", header, [KEY.encode()])
     assert not is_authentic(bytes(changed), header, [KEY.encode()])
+
+
+@given(body=st.binary(), key=st.binary(), other=st.binary())
+def test_another_key_makes_another_signature(body: bytes, key: bytes, other: bytes) -> None:
+    """HMAC fills short keys up with zeros and hashes long ones: only so are two keys the same."""
+
+    def as_used(secret: bytes) -> bytes:
+        used = hashlib.sha256(secret).digest() if len(secret) > 64 else secret
+        return used.ljust(64, b"\0")
+
+    header = PREFIX + hmac.digest(other, body, "sha256").hex().encode()
+
+    assert is_authentic(body, header, [key]) == (as_used(key) == as_used(other))
+
+
+@given(
+    at=st.integers(0, len(SIGNATURE) - 1),
+    cut=st.integers(0, 4),
+    put=st.binary(max_size=4) | st.sampled_from([b"0", b"F", b" ", b",", b"="]),
+)
+def test_a_header_that_differs_in_more_than_the_case_of_its_digits_is_refused(
+    at: int, cut: int, put: bytes
+) -> None:
+    good = SIGNATURE.encode()
+    header = good[:at] + put + good[at + cut :]
+    is_the_same = header[:7] == PREFIX and header[7:].lower() == good[7:]
+
+    assert is_authentic(TEXT, header, [KEY.encode()]) == is_the_same
