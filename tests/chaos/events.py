@@ -57,7 +57,7 @@ def make_events(count: int, *, seed: int, suicides: int) -> list[ChaosEvent]:
     chance = Random(seed)  # noqa: S311 - a run has to be repeatable
     skus = [product.sku for product in Shop(history_days=0).products.all()]
     moods = dict.fromkeys(chance.sample(range(count), min(suicides, count)), "kill")
-    sleepers = min(_SLEEPERS_MAX, count // 200)
+    sleepers = min(_SLEEPERS_MAX, 1 + count // 2000)
     moods |= dict.fromkeys(chance.sample(range(count), sleepers), "sleep")
     return [
         _event(seed, number, *_draw(number, chance, skus, moods.get(number)))

@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,11 @@ class End:
     pid: int
     at: float
     code: int
+
+
+def killed_by_handlers(ends: Iterable[End]) -> list[End]:
+    """Workers that nobody else has killed."""
+    return [end for end in ends if (end.role, end.code) == ("worker", -signal.SIGKILL)]
 
 
 class Supervised:

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 
 from tests.chaos.monkey import Diary
 from tests.chaos.plan import KILLS
-from tests.chaos.processes import End
+from tests.chaos.processes import End, killed_by_handlers
 from tests.chaos.recovery import PROMISED_SECONDS, Recovery, slowest
 from tests.chaos.sender import Tally
 from tests.chaos.verdict import Finding, Verdict
-
-_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -46,18 +44,16 @@ class Result:
 
 
 def lines_of(result: Result) -> Iterator[str]:
-    """The table, a row a line."""
+    """What is to be listed, then the table, a row a line."""
     verdict, tally = result.verdict, result.tally
-    yield f"{result.database}, {result.events:,} events"
-    for name, value in _rows(result):
-        yield f"  {name:<18} {value}"
-    if tally.wrong_ids:
-        yield f"  accepted under another id: {sorted(tally.wrong_ids)[:_SHOWN]}"
+    yield from _listed("dead", verdict.dead)
+    yield from _listed("uncertain", verdict.uncertain)
     yield from _listed("lost", verdict.lost)
     yield from _listed("doubled", verdict.doubled)
-    yield from _listed("uncertain", verdict.uncertain)
-    yield from _listed("dead", verdict.dead)
-    yield from (f"  contradiction: {words}" for words in verdict.contradictions[:_SHOWN])
+    yield from (f"contradiction: {words}" for words in verdict.contradictions)
+    yield from (f"accepted under another id: event {n}" for n in sorted(tally.wrong_ids))
+    yield f"{result.database}, {result.events:,} events"
+    yield from (f"  {name:<18}{value}" for name, value in _rows(result))
 
 
 def _rows(result: Result) -> Iterator[tuple[str, str]]:
@@ -71,7 +67,7 @@ def _rows(result: Result) -> Iterator[tuple[str, str]]:
     yield from _troubles(result)
     yield "lost", f"{len(verdict.lost):,}"
     yield "doubled", f"{len(verdict.doubled):,}"
-    yield "uncertain", f"{len(verdict.uncertain):,}"
+    yield "uncertain", _by_words(verdict.uncertain)
     yield (
         "dead",
         f"{len(verdict.dead):,}" + (f" ({result.replayed} replayed)" * bool(result.replayed)),
@@ -88,12 +84,12 @@ def _rows(result: Result) -> Iterator[tuple[str, str]]:
 def _troubles(result: Result) -> Iterator[tuple[str, str]]:
     kinds = Counter(trouble.kind for trouble in result.diary.troubles)
     kills = {str(kind): kinds[kind] for kind in KILLS}
-    kills["by a handler"] = sum(end.code == -9 for end in result.ends)
+    kills["worker by a handler"] = len(killed_by_handlers(result.ends))
     yield "kills", f"{sum(kills.values())}: {_counts(kills)}"
     yield "disturbances", _counts({str(k): n for k, n in sorted(kinds.items()) if k not in KILLS})
-    odd = Counter(f"{end.role} with {end.code}" for end in result.ends if end.code != -9)
+    odd = [end for end in result.ends if end not in killed_by_handlers(result.ends)]
     if odd:
-        yield "ended", _counts(odd)
+        yield "ended", _counts(Counter(f"{end.role} with {end.code}" for end in odd))
 
 
 def _recovery(found: Sequence[Recovery]) -> str:
@@ -112,7 +108,10 @@ def _counts(counts: "dict[str, int] | dict[int, int] | Counter[str]") -> str:
     return ", ".join(f"{name} {count:,}" for name, count in counts.items())
 
 
-def _listed(name: str, findings: Sequence[Finding]) -> Iterable[str]:
-    yield from (f"  {name}: {finding.event_id} {finding.words}" for finding in findings[:_SHOWN])
-    if len(findings) > _SHOWN:
-        yield f"  {name}: and {len(findings) - _SHOWN} more"
+def _by_words(findings: Sequence[Finding]) -> str:
+    counts = Counter(finding.words.rpartition(", ")[2] for finding in findings)
+    return f"{len(findings):,}" + (f": {_counts(counts)}" if counts else "")
+
+
+def _listed(name: str, findings: Iterable[Finding]) -> Iterator[str]:
+    yield from (f"{name}: {finding.event_id} {finding.words}" for finding in findings)

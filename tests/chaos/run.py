@@ -14,6 +14,7 @@ from tests.chaos import evidence
 from tests.chaos.events import make_events
 from tests.chaos.monkey import Monkey
 from tests.chaos.plan import make_plan
+from tests.chaos.processes import killed_by_handlers
 from tests.chaos.recovery import recoveries
 from tests.chaos.report import Result, lines_of
 from tests.chaos.sender import Sender
@@ -181,8 +182,7 @@ class _Run:
             stock_before=before.stock,
             stock_after=after.stock,
         )
-        suicides = [end for end in self._stack.ends if end.role == "worker" and end.code == -9]
-        kills = [*diary.worker_kills, *suicides]
+        kills = [*diary.worker_kills, *killed_by_handlers(self._stack.ends)]
         return Result(
             database=self._order.database,
             events=len(self._events),

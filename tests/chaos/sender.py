@@ -1,6 +1,7 @@
 """A patient sender: what isn't accepted is sent again, and what is accepted is remembered."""
 
 import heapq
+import math
 import threading
 import time
 from collections import Counter
@@ -11,13 +12,16 @@ from random import Random
 from tests.chaos.events import ChaosEvent
 from tests.support.raw_http import Connection, HttpAnswer
 
-_CONNECTIONS = 24
+_CONNECTIONS = 48
 _IDLE_SECONDS = 0.005
 _ANSWER_SECONDS = 15.0
 
+#: Events come in waves, as a sale brings them: what is due within a wave is sent at once.
+_WAVE_SECONDS = 1.0
+
 #: Seconds before an event is sent again; and how often at most: about five minutes.
-_PAUSES = (0.2, 0.5, 1.0, 2.0)
-_TRIES_MAX = 150
+_PAUSES = (0.2, 0.5, 1.0, 3.0)
+_TRIES_MAX = 100
 
 #: Of what was accepted, so much is sent once more, as by a sender that has missed the answer.
 _SENT_TWICE = 0.01
@@ -103,13 +107,18 @@ class Sender:
         with self._lock:
             if self._again and self._again[0][0] <= now:
                 _, event, tries = heapq.heappop(self._again)
-            elif self._next < min(len(self._events), (now - self._started_at) * self._pace):
+            elif self._next < self._due(now):
                 event, tries = self._next, 0
                 self._next += 1
             else:
                 return None
             self._busy += 1
             return event, tries
+
+    def _due(self, now: float) -> float:
+        """How many events are to be sent by now."""
+        waves = math.ceil((now - self._started_at) / _WAVE_SECONDS)
+        return min(len(self._events), waves * _WAVE_SECONDS * self._pace)
 
     def _note(self, event: int, tries: int, answer: HttpAnswer | None) -> None:
         with self._lock:

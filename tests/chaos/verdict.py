@@ -1,10 +1,9 @@
 """Judges a run: what was lost, what was done twice, what nobody can know."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from core.events import EventId
 from core.ledger.models import DeliveryStatus
 from tests.chaos.events import ChaosEvent
 from tests.chaos.names import ADJUSTERS
@@ -130,15 +129,20 @@ def _doubled(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _ended(evidence: Evidence, status: DeliveryStatus) -> Iterator[Finding]:
-    by_id = {event.id: event for event in evidence.events}
+    by_id = {str(event.id): event for event in evidence.events}
     for (event_id, handler), delivery in evidence.deliveries.items():
         if delivery.status is not status:
             continue
-        event = by_id.get(EventId(event_id))
-        is_adjustment = event is not None and handler in ADJUSTERS
-        times = _effects(evidence, event) if event and is_adjustment else None
-        effect = "" if times is None else f", stock was adjusted {times} times"
-        yield Finding(event_id, f"{handler}: {delivery.error}{effect}")
+        error = (delivery.error or "no error").partition(":")[0]
+        event = by_id.get(event_id)
+        if event is None or handler not in ADJUSTERS:
+            yield Finding(event_id, f"{handler}, {error}")
+        else:
+            yield Finding(event_id, f"{handler}, {error}, {_times(_effects(evidence, event))}")
+
+
+def _times(effects: int) -> str:
+    return {0: "stock not adjusted", 1: "stock adjusted once"}.get(effects, f"{effects} times")
 
 
 def _unexplained(evidence: Evidence) -> Iterator[str]:
@@ -175,8 +179,3 @@ def _due(evidence: Evidence, event: ChaosEvent) -> int:
 
 def _effects(evidence: Evidence, event: ChaosEvent) -> int:
     return 0 if event.sku is None else evidence.effects[event.sku, event.delta]
-
-
-def reasons(findings: Iterable[Finding]) -> Counter[str]:
-    """Count findings by their words, without what differs from one to the other."""
-    return Counter(finding.words.partition(": ")[0] for finding in findings)
