@@ -1,6 +1,7 @@
 """Runs the service under kills, outages and bad luck, and counts what was lost or done twice."""
 
 import argparse
+import signal
 import sys
 
 import click
@@ -25,6 +26,8 @@ def main() -> None:
         help="how often; it decides how long events are sent (default: %(default)s)",
     )
     options = parser.parse_args()
+    # Everything that was started is ended, as after Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     databases = (options.database,) if options.database else DATABASES
     good = [
         run(

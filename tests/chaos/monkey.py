@@ -60,6 +60,7 @@ class Monkey:
         # There is one of each: who wants to kill it waits until it is back.
         self._redis, self._database = threading.Lock(), threading.Lock()
         self._threads: list[threading.Thread] = []
+        self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="monkey", daemon=True)
         self._deeds: dict[Kind, Callable[[Act], None]] = {
             Kind.KILL_RECEIVER: lambda act: self._kill(stack.receivers, act),
@@ -90,6 +91,11 @@ class Monkey:
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
+    def stop(self) -> None:
+        """Do nothing more, undo what lasts, and return once that is done."""
+        self._stopping.set()
+        self._thread.join()
+
     def raise_errors(self) -> None:
         """Raise what went wrong in the harness itself."""
         if self._errors:
@@ -98,13 +104,18 @@ class Monkey:
     def _run(self) -> None:
         started_at = time.monotonic()
         for act in self._plan:
-            time.sleep(max(0, started_at + act.at - time.monotonic()))
+            self._pause(started_at + act.at - time.monotonic())
+            if self._stopping.is_set():
+                break
             thread = threading.Thread(target=self._do, args=(act,), name=act.kind, daemon=True)
             self._threads.append(thread)
             thread.start()
         for thread in self._threads:
             thread.join()
         self._stack.shop.clear()
+
+    def _pause(self, seconds: float) -> None:
+        self._stopping.wait(max(0.0, seconds))
 
     def _do(self, act: Act) -> None:
         try:
@@ -115,7 +126,9 @@ class Monkey:
 
     def _kill(self, processes: Sequence[Supervised], act: Act) -> None:
         while (end := _chosen(processes, act).kill()) is None:
-            time.sleep(_AGAIN_SECONDS)
+            self._pause(_AGAIN_SECONDS)
+            if self._stopping.is_set():
+                return
         if act.kind is Kind.KILL_WORKER:
             self.diary.worker_kills.append(end)
         self._write_down(act, end.at)
@@ -123,9 +136,11 @@ class Monkey:
     def _stop(self, processes: Sequence[Supervised], act: Act) -> None:
         process = _chosen(processes, act)
         while (pid := process.freeze()) is None:
-            time.sleep(_AGAIN_SECONDS)
+            self._pause(_AGAIN_SECONDS)
+            if self._stopping.is_set():
+                return
         began_at = time.time()
-        time.sleep(act.seconds)
+        self._pause(act.seconds)
         process.thaw(pid)
         self._write_down(act, began_at)
 
@@ -133,7 +148,7 @@ class Monkey:
         with self._redis:
             began_at = time.time()
             self._stack.redis.kill()
-            time.sleep(act.seconds)
+            self._pause(act.seconds)
             self._stack.redis.start()
         self._write_down(act, began_at)
 
@@ -141,7 +156,7 @@ class Monkey:
         with self._redis:
             began_at = time.time()
             self._stack.redis.freeze()
-            time.sleep(act.seconds)
+            self._pause(act.seconds)
             self._stack.redis.thaw()
         self._write_down(act, began_at)
 
@@ -149,7 +164,7 @@ class Monkey:
         with self._redis:
             began_at = time.time()
             self._stack.redis.stop()
-            time.sleep(act.seconds)
+            self._pause(act.seconds)
             self._stack.redis.start()
         self._write_down(act, began_at)
 

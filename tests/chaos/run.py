@@ -123,16 +123,23 @@ class _Run:
     def result(self) -> Result:
         """Do it all."""
         stock_before = self._stack.shop.state()
-        self._sender.start()
-        self._monkey.start()
-        while not (self._sender.join(0.2) and self._monkey.join(0.2)):
-            self._progress()
-        self._monkey.raise_errors()
+        self._send_and_disturb()
         quiet_at = time.monotonic()
         backlog = self._settle()
         settled_after = time.monotonic() - quiet_at if backlog.is_empty else None
         replayed = self._replay()
         return self._judge(stock_before, settled_after, replayed)
+
+    def _send_and_disturb(self) -> None:
+        self._sender.start()
+        self._monkey.start()
+        try:
+            while not (self._sender.join(0.2) and self._monkey.join(0.2)):
+                self._progress()
+        finally:
+            self._sender.stop()
+            self._monkey.stop()
+        self._monkey.raise_errors()
 
     def _settle(self) -> Backlog:
         return self._lookout.wait_until_settled(self._progress, seconds=_SETTLING_SECONDS)

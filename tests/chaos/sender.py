@@ -67,6 +67,7 @@ class Sender:
         self._lock = threading.Lock()
         self._next = 0
         self._busy = 0
+        self._is_stopped = False
         #: When to send again, which event, and how often it has been sent.
         self._again: list[tuple[float, int, int]] = []
         self._threads = [
@@ -87,6 +88,10 @@ class Sender:
             thread.join(None if deadline is None else max(0, deadline - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
+    def stop(self) -> None:
+        """Send no more, whatever is missing."""
+        self._is_stopped = True
+
     def _serve(self, number: int) -> None:
         line = _Line(self._ports, number)
         while not self._is_done():
@@ -99,7 +104,8 @@ class Sender:
 
     def _is_done(self) -> bool:
         with self._lock:
-            return self._next == len(self._events) and not self._again and not self._busy
+            is_all_sent = self._next == len(self._events)
+            return self._is_stopped or (is_all_sent and not self._again and not self._busy)
 
     def _take(self) -> tuple[int, int] | None:
         """The next event to send, and how often it has been; None if none is due."""
