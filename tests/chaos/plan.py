@@ -54,6 +54,10 @@ _SLOW_RESTART_SECONDS = (2.0, 6.0)
 #: A disturbance every so many seconds, besides the kills.
 _DISTURBANCE_EVERY_SECONDS = 6.0
 
+#: In the last part of the run there is nothing but kills: it shows how quickly the service recovers
+#: from them while what it needs is there.
+_DISTURBED_SHARE = 0.75
+
 
 @dataclass(frozen=True, slots=True)
 class Act:
@@ -75,15 +79,14 @@ class Act:
 def make_plan(*, seed: int, seconds: float, kills: int, is_sqlite: bool) -> list[Act]:
     """Decide what goes wrong within so many seconds, in the order of time.
 
-    The kills are spread evenly, each kind as often as the others; so are the disturbances.
+    The kills are spread evenly, each kind as often as the others; so are the disturbances, over
+    the first three quarters.
     """
     chance = Random(seed)  # noqa: S311 - a run has to be repeatable
-    others = _DISTURBANCES if is_sqlite else (*_DISTURBANCES, Kind.CUT_DATABASE)
-    disturbances = max(len(others), round(seconds / _DISTURBANCE_EVERY_SECONDS)) if kills else 0
-    acts = [
-        *_spread(KILLS, kills, seconds, chance),
-        *_spread(others, disturbances, seconds, chance),
-    ]
+    kinds = _DISTURBANCES if is_sqlite else (*_DISTURBANCES, Kind.CUT_DATABASE)
+    disturbed = seconds * _DISTURBED_SHARE
+    count = max(len(kinds), round(disturbed / _DISTURBANCE_EVERY_SECONDS)) if kills else 0
+    acts = [*_spread(KILLS, kills, seconds, chance), *_spread(kinds, count, disturbed, chance)]
     return sorted(acts, key=lambda act: act.at)
 
 

@@ -4,6 +4,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,7 +72,7 @@ def run(order: Order, say: Say) -> Result:
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
     with start_stack(folder, order.database, spool_bytes=_spool_bytes(order)) as stack:
         say(f"{order.database}: {order.events:,} events, {order.kills} kills; logs in {folder}")
-        result = _Run(order, stack, say).result()
+        result = _carried_out(order, stack, say)
         for line in lines_of(result):
             say(line)
         if not result.is_good:
@@ -81,6 +82,12 @@ def run(order: Order, say: Say) -> Result:
     else:
         say(f"kept: {folder}")
     return result
+
+
+def _carried_out(order: Order, stack: Stack, say: Say) -> Result:
+    url = Settings(_env_file=None, database_url=stack.ledger.url).ledger_url
+    with closing(Database(url)) as database:
+        return _Run(order, stack, database, say).result()
 
 
 def _spool_bytes(order: Order) -> int:
@@ -100,9 +107,10 @@ def _tell_stories(stack: Stack, verdict: Verdict, say: Say) -> None:
 class _Run:
     """What a run needs from its beginning to its end."""
 
-    def __init__(self, order: Order, stack: Stack, say: Say) -> None:
+    def __init__(self, order: Order, stack: Stack, database: Database, say: Say) -> None:
         self._order = order
         self._stack = stack
+        self._database = database
         self._say = say
         suicides = order.kills // _SUICIDES_SHARE
         self._events = make_events(order.events, seed=order.seed, suicides=suicides)
@@ -114,8 +122,6 @@ class _Run:
             is_sqlite=order.database == "sqlite",
         )
         self._monkey = Monkey(stack, plan)
-        url = Settings(_env_file=None, database_url=stack.ledger.url).ledger_url
-        self._database = Database(url)
         self._lookout = Lookout(stack, self._database)
         self._started_at = time.monotonic()
         self._said_at = 0.0

@@ -107,6 +107,7 @@ def _environment(
         # those of the killed are still there.
         "WORKER_THREADS": "8",
         "HANDLERS": "tests.chaos.handlers",
+        "HANDLERS_DISABLED": "builtin.*",
         "LOG_LEVEL": "warning",
         "LOG_FORMAT": "json",
     }

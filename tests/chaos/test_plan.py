@@ -26,6 +26,12 @@ def test_kills_are_spread_over_the_whole_run() -> None:
     assert all(18 <= count <= 22 for count in by_minute.values())
 
 
+def test_the_last_quarter_has_kills_only() -> None:
+    plan = make_plan(seed=1, seconds=900, kills=300, is_sqlite=True)
+
+    assert {act.kind for act in plan if act.at > 675} == set(KILLS)
+
+
 @pytest.mark.parametrize("is_sqlite", [True, False])
 def test_even_a_short_run_meets_every_disturbance_that_its_database_knows(is_sqlite: bool) -> None:
     plan = make_plan(seed=1, seconds=10, kills=8, is_sqlite=is_sqlite)
