@@ -26,6 +26,9 @@ _RAISES = 5
 #: Each holds its worker's batch for a while, so there are few, however many events there are.
 _SLEEPERS_MAX = 40
 
+#: Bodies are as long as those of real orders.
+_PADDING = "x" * 300
+
 
 @dataclass(frozen=True, slots=True)
 class ChaosEvent:
@@ -82,6 +85,7 @@ def _draw(
 
 def _event(seed: int, number: int, kind: str, data: dict[str, object]) -> ChaosEvent:
     created_at = "2026-03-01T09:30:00Z"
+    data = {**data, "padding": _PADDING}
     content = {"event": kind, "created_at": created_at, "run": seed, "number": number, "data": data}
     body = orjson.dumps(content)
     handlers = frozenset(_handlers_of(kind))

@@ -42,7 +42,7 @@ _LENGTHS: dict[Kind, tuple[float, float, float]] = {
     Kind.STOP_WORKER: (1, 8, 0.4),
     Kind.STOP_SCHEDULER: (1, 8, 0.3),
     Kind.STOP_REDIS: (0.5, 5, 0.15),
-    Kind.REDIS_AWAY: (4, 12, 0),
+    Kind.REDIS_AWAY: (5, 15, 0),
     Kind.DATABASE_AWAY: (0, 8, 0),
     Kind.API_LATE: (2, 12, 0),
 }

@@ -86,7 +86,9 @@ def _troubles(result: Result) -> Iterator[tuple[str, str]]:
     kills = {str(kind): kinds[kind] for kind in KILLS}
     kills["worker by a handler"] = len(killed_by_handlers(result.ends))
     yield "kills", f"{sum(kills.values())}: {_counts(kills)}"
-    yield "disturbances", _counts({str(k): n for k, n in sorted(kinds.items()) if k not in KILLS})
+    others = {str(kind): count for kind, count in sorted(kinds.items()) if kind not in KILLS}
+    yield "disturbances", f"{sum(others.values())}"
+    yield from ((f"  {count}", kind) for kind, count in others.items())
     odd = [end for end in result.ends if end not in killed_by_handlers(result.ends)]
     if odd:
         yield "ended", _counts(Counter(f"{end.role} with {end.code}" for end in odd))

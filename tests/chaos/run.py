@@ -29,10 +29,11 @@ _PROGRESS_SECONDS = 5.0
 #: A delivery whose job was lost between the ledger and Redis is queued again after five minutes.
 _SETTLING_SECONDS = 900.0
 
-#: Redis may be away for some seconds before what is kept on disk is too much.
+#: Redis may be away for so many seconds before what is kept on disk is too much; the setting allows
+#: no less than a MiB.
 _SPOOL_SECONDS = 6
-_SPOOLED_EVENT_BYTES = 400
-_SPOOL_BYTES_MIN = 64 * 1024
+_SPOOLED_EVENT_BYTES = 800
+_SPOOL_BYTES_MIN = 1024**2
 
 #: One of so many kills is done by a handler to its own worker.
 _SUICIDES_SHARE = 10
@@ -73,10 +74,10 @@ def run(order: Order, say: Say) -> Result:
     with start_stack(folder, order.database, spool_bytes=_spool_bytes(order)) as stack:
         say(f"{order.database}: {order.events:,} events, {order.kills} kills; logs in {folder}")
         result = _carried_out(order, stack, say)
-        for line in lines_of(result):
-            say(line)
         if not result.is_good:
             _tell_stories(stack, result.verdict, say)
+        for line in lines_of(result):
+            say(line)
     if result.is_good:
         shutil.rmtree(folder)
     else:
