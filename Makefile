@@ -5,8 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
+# The size of `make chaos`; both databases, one after the other, unless DATABASE names one.
+N ?= 20000
+KILLS ?= 40
+SEED ?= 1
+
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format lock clean
+.PHONY: help setup run test chaos check format lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -28,6 +33,10 @@ run: $(READY) ## Run the service here, with a local EcomLinx to play with
 
 test: $(READY) ## Run all tests
 	$(BIN)/pytest -n auto --dist worksteal
+
+chaos: $(READY) ## Kill and cut off everything under load: N= DATABASE= KILLS= SEED=
+	@$(BIN)/python -m tests.chaos --events $(N) --kills $(KILLS) --seed $(SEED) \
+		$(if $(DATABASE),--database $(DATABASE))
 
 check: $(READY) ## Lint, formatting, types, import rules, dependencies
 	$(BIN)/ruff check

@@ -76,5 +76,5 @@ def test_the_readmes_handler_is_a_handler(tmp_path: Path, monkeypatch: pytest.Mo
 def test_the_makefile_explains_its_targets() -> None:
     answer = subprocess.run(["make", "-C", ROOT], capture_output=True, text=True, check=True)
 
-    for target in ("run", "test", "check"):
+    for target in ("run", "test", "chaos", "check"):
         assert re.search(rf"^{target}\s+\S", answer.stdout, re.MULTILINE)

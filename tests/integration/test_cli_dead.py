@@ -9,14 +9,14 @@ import pytest
 import sqlalchemy as sa
 
 from core.events import EventId
-from core.ledger import due, replays, stories
+from core.ledger import replays, stories
 from core.ledger.database import Database, table
 from core.ledger.models import DeliveryRecord, DeliveryStatus
 from core.ledger.outcomes import Error
 from tests.conftest import SettingsFactory
 from tests.support.command_line import CommandLine
 from tests.support.deliveries import body_of
-from tests.support.ledgers import NOW, admit, arrival_of, end, seconds
+from tests.support.ledgers import NOW, admit, arrival_of, end, seconds, take
 
 DEAD, UNCERTAIN = DeliveryStatus.DEAD, DeliveryStatus.UNCERTAIN
 
@@ -179,7 +179,7 @@ def test_an_event_that_is_named_is_replayed(
     assert printed == f"{event_id} ship is replayed\n"
     assert statuses(database, event_id) == {"ship": "pending"}
     assert statuses(database, other) == {"ship": "dead"}
-    assert due.take(database, datetime.now(UTC), limit=10) == [event_id]
+    assert take(database, datetime.now(UTC)).events == [event_id]
 
 
 def test_only_the_handler_that_is_named_is_replayed(

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from core.events import EventId
-from core.ledger import claims, due, replays, steps, stories
+from core.ledger import claims, replays, steps, stories
 from core.ledger.claims import Claim
 from core.ledger.database import Database, table
 from core.ledger.dead import Which
@@ -16,7 +16,17 @@ from core.ledger.due import Share
 from core.ledger.models import DeliveryRecord, DeliveryStatus, StepState
 from core.ledger.outcomes import Error
 from tests.support.deliveries import body_of
-from tests.support.ledgers import NOW, admit, admit_one, arrival_of, claim, end, lease_of, seconds
+from tests.support.ledgers import (
+    NOW,
+    admit,
+    admit_one,
+    arrival_of,
+    claim,
+    end,
+    lease_of,
+    seconds,
+    take,
+)
 from tests.support.plans import plans_of, scans_a_table
 
 DEAD, UNCERTAIN = DeliveryStatus.DEAD, DeliveryStatus.UNCERTAIN
@@ -79,7 +89,7 @@ def test_a_replayed_delivery_begins_anew_and_is_due_at_once(database: Database) 
     }
     row = _row(database, share)
     assert {name: row[name] for name in expected} == expected
-    assert due.take(database, LATER, limit=10) == [share.event_id]
+    assert take(database, LATER).events == [share.event_id]
 
 
 def test_its_next_attempt_goes_on_counting_and_its_history_stays(database: Database) -> None:

