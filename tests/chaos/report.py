@@ -88,7 +88,7 @@ def _troubles(result: Result) -> Iterator[tuple[str, str]]:
     yield "kills", f"{sum(kills.values())}: {_counts(kills)}"
     others = {str(kind): count for kind, count in sorted(kinds.items()) if kind not in KILLS}
     yield "disturbances", f"{sum(others.values())}"
-    yield from ((f"  {count}", kind) for kind, count in others.items())
+    yield from (("", f"{count:>4} {kind}") for kind, count in others.items())
     odd = [end for end in result.ends if end not in killed_by_handlers(result.ends)]
     if odd:
         yield "ended", _counts(Counter(f"{end.role} with {end.code}" for end in odd))

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from core.ledger.database import Database
@@ -28,6 +29,9 @@ _PROGRESS_SECONDS = 5.0
 
 #: A delivery whose job was lost between the ledger and Redis is queued again after five minutes.
 _SETTLING_SECONDS = 900.0
+
+#: What was accepted may be where nobody looks, on its way from disk to Redis.
+_ARRIVAL_SECONDS = 60.0
 
 #: Redis may be away for so many seconds before what is kept on disk is too much; the setting allows
 #: no less than a MiB.
@@ -149,7 +153,20 @@ class _Run:
         self._monkey.raise_errors()
 
     def _settle(self) -> Backlog:
-        return self._lookout.wait_until_settled(self._progress, seconds=_SETTLING_SECONDS)
+        """Wait until nothing is left to do, and what is still on its way has had time to arrive."""
+        settled = partial(
+            self._lookout.wait_until_settled, self._progress, seconds=_SETTLING_SECONDS
+        )
+        backlog = settled()
+        deadline = time.monotonic() + _ARRIVAL_SECONDS
+        while backlog.is_empty and self._is_any_missing() and time.monotonic() < deadline:
+            time.sleep(1)
+            backlog = settled()
+        return backlog
+
+    def _is_any_missing(self) -> bool:
+        acked = {str(self._events[number].id) for number in self._sender.tally.acked}
+        return not acked <= evidence.known_events(self._database)
 
     def _progress(self, backlog: Backlog | None = None) -> None:
         """Say how it goes, every few seconds."""
