@@ -6,9 +6,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from core.events import event_id
 from core.queue import BATCH_EVENTS
+from receiver import drain
 from receiver.commit import BATCH_BYTES
 from receiver.drain import PROBE_SECONDS
 from receiver.spool_file import exclusive
@@ -178,6 +180,27 @@ def test_new_events_queue_up_behind_a_long_spool(
     assert sorted(kept[:1000]) == sorted(spooled)
     assert kept[1000:] == later
     assert spooled_in(folder) == []
+
+
+def test_says_how_far_it_is_while_it_drains_a_long_spool(
+    monkeypatch: pytest.MonkeyPatch, start_receiver: Callable[..., Sender], own_redis: RedisServer
+) -> None:
+    monkeypatch.setattr(drain, "_PROGRESS_SECONDS", 0.0)
+    with capture_logs() as logged:
+        receiver = start_receiver(redis_url=own_redis.url)
+        own_redis.kill()
+        for _ in range(10):
+            receiver.deliver_at_once(body_of() for _ in range(120))
+        own_redis.start()
+        wait_until_drained(receiver)
+
+    lines = [line for line in logged if line["event"] == "spool_drained"]
+    assert sum(line["events"] for line in lines) == 1200
+    assert [line["left"] for line in lines] == sorted(
+        (line["left"] for line in lines), reverse=True
+    )
+    assert lines[0]["left"] == 1200
+    assert lines[-1]["left"] < 700
 
 
 def test_a_restart_of_redis_between_two_events_goes_unnoticed(
