@@ -155,7 +155,7 @@ def test_events_that_arrive_during_a_commit_share_the_next(
 
 def _thaw_soon(server: RedisServer) -> None:
     frozen_at = datetime.now(UTC)
-    wait_until(lambda: datetime.now(UTC) - frozen_at > timedelta(seconds=0.7), "a moment")
+    wait_until(lambda: datetime.now(UTC) - frozen_at > timedelta(seconds=0.4), "a moment")
     server.thaw()
 
 

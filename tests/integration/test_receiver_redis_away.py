@@ -6,10 +6,14 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from core.events import event_id
 from core.queue import BATCH_EVENTS
+from receiver import drain
 from receiver.commit import BATCH_BYTES
+from receiver.drain import PROBE_SECONDS
+from receiver.spool_file import exclusive
 from tests.support.deliveries import body_of, body_of_size
 from tests.support.kept import events_in, jobs_in
 from tests.support.receivers import Sender
@@ -162,20 +166,41 @@ def test_new_events_queue_up_behind_a_long_spool(
     receiver: Sender, own_redis: RedisServer, folder: Path
 ) -> None:
     own_redis.kill()
-    spooled = large_bodies(400, 30_000)
-    for start in range(0, 400, 100):
+    spooled = large_bodies(1000, 30_000)
+    for start in range(0, 1000, 100):
         receiver.deliver_at_once(spooled[start : start + 100])
     own_redis.start()
-    later = [body_of(number=n) for n in range(100)]
+    later: list[bytes] = []
 
-    for body in later:
-        assert receiver.deliver(body).status == 202
+    while readiness(receiver) != {"status": "ready", "accepting": "redis"} or len(later) < 20:
+        later.append(body_of(number=len(later)))
+        assert receiver.deliver(later[-1]).status == 202
 
-    wait_until_drained(receiver)
     kept = kept_by(own_redis)
-    assert sorted(kept[:400]) == sorted(spooled)
-    assert kept[400:] == later
+    assert sorted(kept[:1000]) == sorted(spooled)
+    assert kept[1000:] == later
     assert spooled_in(folder) == []
+
+
+def test_says_how_far_it_is_while_it_drains_a_long_spool(
+    monkeypatch: pytest.MonkeyPatch, start_receiver: Callable[..., Sender], own_redis: RedisServer
+) -> None:
+    monkeypatch.setattr(drain, "_PROGRESS_SECONDS", 0.0)
+    with capture_logs() as logged:
+        receiver = start_receiver(redis_url=own_redis.url)
+        own_redis.kill()
+        for _ in range(10):
+            receiver.deliver_at_once(body_of() for _ in range(120))
+        own_redis.start()
+        wait_until_drained(receiver)
+
+    lines = [line for line in logged if line["event"] == "spool_drained"]
+    assert sum(line["events"] for line in lines) == 1200
+    assert [line["left"] for line in lines] == sorted(
+        (line["left"] for line in lines), reverse=True
+    )
+    assert lines[0]["left"] == 1200
+    assert lines[-1]["left"] < 700
 
 
 def test_a_restart_of_redis_between_two_events_goes_unnoticed(
@@ -330,6 +355,41 @@ def test_two_receivers_share_one_spool(
     own_redis.start()
     for receiver in receivers:
         wait_until_drained(receiver)
+    assert kept_by(own_redis) == bodies
+
+
+def test_of_two_receivers_that_share_a_spool_one_drains_it(
+    start_receiver: Callable[..., Sender], own_redis: RedisServer, folder: Path
+) -> None:
+    receivers = [start_receiver(redis_url=own_redis.url) for _ in range(2)]
+    own_redis.kill()
+    for number in range(10):
+        receivers[number % 2].deliver_at_once(body_of() for _ in range(200))
+    spooled = spooled_in(folder)
+    assert len(spooled) == 2000
+
+    own_redis.start()
+
+    for receiver in receivers:
+        wait_until_drained(receiver)
+    assert kept_by(own_redis) == spooled
+
+
+def test_waits_while_another_process_drains(
+    receiver: Sender, own_redis: RedisServer, folder: Path
+) -> None:
+    own_redis.kill()
+    bodies = [body_of(), body_of()]
+    receiver.deliver(bodies[0])
+
+    with exclusive(folder / "spool.drain", seconds=0):
+        own_redis.start()
+        until = time.monotonic() + 2 * PROBE_SECONDS
+        wait_until(lambda: kept_by(own_redis) or time.monotonic() > until, "two tries")
+        assert kept_by(own_redis) == []
+        assert receiver.deliver(bodies[1]).status == 202
+
+    wait_until_drained(receiver)
     assert kept_by(own_redis) == bodies
 
 

@@ -11,8 +11,11 @@ from tests.support.waiting import wait_until
 def spooled_in(folder: Path) -> list[bytes]:
     """The bodies that wait in a folder's spool, in their order."""
     path = folder / "spool.db"
-    if not path.exists():
-        return []
+    return bodies_in(path) if path.exists() else []
+
+
+def bodies_in(path: Path) -> list[bytes]:
+    """The bodies in a spool's file, in their order."""
     with closing(sqlite3.connect(path, timeout=10)) as connection:
         return [raw for (raw,) in connection.execute("SELECT raw FROM event ORDER BY seq")]
 
