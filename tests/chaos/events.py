@@ -26,8 +26,8 @@ _RAISES = 5
 #: Each holds its worker's batch for a while, so there are few, however many events there are.
 _SLEEPERS_MAX = 40
 
-#: Bodies are as long as those of real orders.
-_PADDING = "x" * 300
+#: Without more, bodies are as long as those of real orders.
+ORDINARY_PADDING = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +49,16 @@ class ChaosEvent:
     delta: int = 0
 
 
-def make_events(count: int, *, seed: int, suicides: int) -> list[ChaosEvent]:
+def make_events(
+    count: int, *, seed: int, suicides: int, padding: int = ORDINARY_PADDING
+) -> list[ChaosEvent]:
     """Make the events of a run.
 
     Args:
         count: How many.
         seed: Other numbers make other events.
         suicides: So many have a handler that kills its own process at the first attempt.
+        padding: Bytes of each body that say nothing.
     """
     chance = Random(seed)  # noqa: S311 - a run has to be repeatable
     skus = [product.sku for product in Shop(history_days=0).products.all()]
@@ -63,7 +66,7 @@ def make_events(count: int, *, seed: int, suicides: int) -> list[ChaosEvent]:
     sleepers = min(_SLEEPERS_MAX, 1 + count // 2000)
     moods |= dict.fromkeys(chance.sample(range(count), sleepers), "sleep")
     return [
-        _event(seed, number, *_draw(number, chance, skus, moods.get(number)))
+        _event(seed, number, padding, *_draw(number, chance, skus, moods.get(number)))
         for number in range(count)
     ]
 
@@ -83,9 +86,9 @@ def _draw(
     return kind, {"id": f"{kind}_{number}", "total": number / 4}
 
 
-def _event(seed: int, number: int, kind: str, data: dict[str, object]) -> ChaosEvent:
+def _event(seed: int, number: int, padding: int, kind: str, data: dict[str, object]) -> ChaosEvent:
     created_at = "2026-03-01T09:30:00Z"
-    data = {**data, "padding": _PADDING}
+    data = {**data, "padding": "x" * padding}
     content = {"event": kind, "created_at": created_at, "run": seed, "number": number, "data": data}
     body = orjson.dumps(content)
     handlers = frozenset(_handlers_of(kind))

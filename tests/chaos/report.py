@@ -60,6 +60,7 @@ def _rows(result: Result) -> Iterator[tuple[str, str]]:
     verdict, tally = result.verdict, result.tally
     yield "acked", f"{len(tally.acked):,}"
     yield "refused", f"{tally.answers[503]:,} answers 503, {tally.unanswered:,} without an answer"
+    yield "slowest answer", f"{tally.slowest:.1f} s"
     if others := {code: n for code, n in tally.answers.items() if code not in (200, 202, 503)}:
         yield "other answers", _counts(others)
     if tally.given_up:

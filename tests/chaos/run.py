@@ -13,7 +13,7 @@ from core.ledger.database import Database
 from core.settings import Settings
 from ops.cli import COMMANDS
 from tests.chaos import evidence
-from tests.chaos.events import make_events
+from tests.chaos.events import ORDINARY_PADDING, make_events
 from tests.chaos.monkey import Monkey
 from tests.chaos.plan import make_plan
 from tests.chaos.processes import killed_by_handlers
@@ -33,11 +33,10 @@ _SETTLING_SECONDS = 900.0
 #: What was accepted may be where nobody looks, on its way from disk to Redis.
 _ARRIVAL_SECONDS = 60.0
 
-#: Redis may be away for so many seconds before what is kept on disk is too much; the setting allows
-#: no less than a MiB.
-_SPOOL_SECONDS = 6
-_SPOOLED_EVENT_BYTES = 800
-_SPOOL_BYTES_MIN = 1024**2
+#: While Redis is away, the spool is full after so many seconds. No smaller one can be set,
+#: so the fewer events there are in a second, the longer are their bodies.
+_SPOOL_SECONDS = 4
+_SPOOL_BYTES = 1024**2
 
 #: One of so many kills is done by a handler to its own worker.
 _SUICIDES_SHARE = 10
@@ -75,7 +74,7 @@ class Order:
 def run(order: Order, say: Say) -> Result:
     """Carry out a run and say how it goes; its folder is kept if it goes wrong."""
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
-    with start_stack(folder, order.database, spool_bytes=_spool_bytes(order)) as stack:
+    with start_stack(folder, order.database, spool_bytes=_SPOOL_BYTES) as stack:
         say(f"{order.database}: {order.events:,} events, {order.kills} kills; logs in {folder}")
         result = _carried_out(order, stack, say)
         if not result.is_good:
@@ -95,9 +94,11 @@ def _carried_out(order: Order, stack: Stack, say: Say) -> Result:
         return _Run(order, stack, database, say).result()
 
 
-def _spool_bytes(order: Order) -> int:
-    rate = order.events / order.seconds if order.seconds else 0
-    return max(_SPOOL_BYTES_MIN, round(rate * _SPOOL_SECONDS * _SPOOLED_EVENT_BYTES))
+def _padding(order: Order) -> int:
+    if not order.seconds:
+        return ORDINARY_PADDING
+    spooled = order.events / order.seconds * _SPOOL_SECONDS
+    return max(ORDINARY_PADDING, round(_SPOOL_BYTES / spooled))
 
 
 def _tell_stories(stack: Stack, verdict: Verdict, say: Say) -> None:
@@ -118,7 +119,9 @@ class _Run:
         self._database = database
         self._say = say
         suicides = order.kills // _SUICIDES_SHARE
-        self._events = make_events(order.events, seed=order.seed, suicides=suicides)
+        self._events = make_events(
+            order.events, seed=order.seed, suicides=suicides, padding=_padding(order)
+        )
         self._sender = Sender(self._events, stack.ports, seconds=order.seconds, seed=order.seed)
         plan = make_plan(
             seed=order.seed,

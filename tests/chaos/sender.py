@@ -19,9 +19,14 @@ _ANSWER_SECONDS = 15.0
 #: Events come in waves, as a sale brings them: what is due within a wave is sent at once.
 _WAVE_SECONDS = 1.0
 
-#: Seconds before an event is sent again; and how often at most: about five minutes.
+#: Seconds before an event that was refused is sent again, longer each time.
 _PAUSES = (0.2, 0.5, 1.0, 3.0)
-_TRIES_MAX = 100
+
+#: The same where there was no answer: the next one to be asked is another receiver.
+_PAUSE_WITHOUT_ANSWER = 0.3
+
+#: An event that was sent so often is given up: after two minutes at the least.
+_TRIES_MAX = 400
 
 #: Of what was accepted, so much is sent once more, as by a sender that has missed the answer.
 _SENT_TWICE = 0.01
@@ -35,6 +40,7 @@ class Tally:
         acked: Numbers of the events that were answered 2xx at least once.
         answers: How often each status was answered.
         unanswered: How often there was no answer.
+        slowest: The longest time that an answer took, or none came in, in seconds.
         given_up: Numbers of the events that were never accepted.
         wrong_ids: Numbers of the events that were accepted under another id.
     """
@@ -42,6 +48,7 @@ class Tally:
     acked: set[int] = field(default_factory=set)
     answers: Counter[int] = field(default_factory=Counter)
     unanswered: int = 0
+    slowest: float = 0.0
     given_up: set[int] = field(default_factory=set)
     wrong_ids: set[int] = field(default_factory=set)
 
@@ -99,7 +106,9 @@ class Sender:
                 time.sleep(_IDLE_SECONDS)
                 continue
             event, tries = task
-            self._note(event, tries, line.post(self._events[event].request))
+            began_at = time.monotonic()
+            answer = line.post(self._events[event].request)
+            self._note(event, tries, answer, time.monotonic() - began_at)
         line.close()
 
     def _is_done(self) -> bool:
@@ -126,9 +135,10 @@ class Sender:
         waves = math.ceil((now - self._started_at) / _WAVE_SECONDS)
         return min(len(self._events), waves * _WAVE_SECONDS * self._pace)
 
-    def _note(self, event: int, tries: int, answer: HttpAnswer | None) -> None:
+    def _note(self, event: int, tries: int, answer: HttpAnswer | None, seconds: float) -> None:
         with self._lock:
             self._busy -= 1
+            self.tally.slowest = max(self.tally.slowest, seconds)
             if answer is None:
                 self.tally.unanswered += 1
             else:
@@ -136,7 +146,7 @@ class Sender:
             if answer is not None and 200 <= answer.status < 300:
                 self._note_acceptance(event, answer)
             elif event not in self.tally.acked:
-                self._retry(event, tries + 1)
+                self._retry(event, tries + 1, is_refused=answer is not None)
 
     def _note_acceptance(self, event: int, answer: HttpAnswer) -> None:
         if self._events[event].id.encode() not in answer.body:
@@ -146,11 +156,12 @@ class Sender:
         if is_first and self._chance.random() < _SENT_TWICE:
             self._again_in(self._chance.uniform(0, 3), event, 0)
 
-    def _retry(self, event: int, tries: int) -> None:
+    def _retry(self, event: int, tries: int, *, is_refused: bool) -> None:
+        pause = _PAUSES[min(tries, len(_PAUSES)) - 1] if is_refused else _PAUSE_WITHOUT_ANSWER
         if tries >= _TRIES_MAX:
             self.tally.given_up.add(event)
         else:
-            self._again_in(_PAUSES[min(tries, len(_PAUSES)) - 1], event, tries)
+            self._again_in(pause, event, tries)
 
     def _again_in(self, seconds: float, event: int, tries: int) -> None:
         heapq.heappush(self._again, (time.monotonic() + seconds, event, tries))
