@@ -11,6 +11,7 @@ from core.events import Arrival, Envelope, EventId, Malformed, Source
 from core.ledger import lanes
 from core.ledger.database import Database, table
 from core.ledger.models import DeliveryRecord, DeliveryStatus, EventRecord
+from core.ledger.shares import belong_to
 
 _EVENT = table(EventRecord)
 _DELIVERY = table(DeliveryRecord)
@@ -120,8 +121,7 @@ def claim_shares(
     """Claim single deliveries, by event and handler, that are pending or due."""
     if not shares:
         return []
-    which = sa.tuple_(_DELIVERY.c.event_id, _DELIVERY.c.handler).in_(list(shares))
-    return _claim(connection, which, lease)
+    return _claim(connection, belong_to(_DELIVERY, shares), lease)
 
 
 def claim_next(
@@ -131,8 +131,11 @@ def claim_next(
     if not finished:
         return []
     which = sa.and_(
+        # The pairs alone would have SQLite read the whole table.
+        _DELIVERY.c.handler.in_(sorted({handler for handler, _ in finished})),
+        _DELIVERY.c.lane.in_(sorted({lane for _, lane in finished})),
         sa.tuple_(_DELIVERY.c.handler, _DELIVERY.c.lane).in_(list(finished)),
-        sa.text("delivery.lane IS NOT NULL AND delivery.status IN ('pending', 'running')"),
+        sa.text(lanes.WAITS.format("delivery")),
         _DELIVERY.c.crashes == 0,
     )
     return _claim(connection, which, lease)
@@ -214,7 +217,7 @@ def load(connection: Connection, event_ids: Collection[EventId]) -> Mapping[Even
 def _ours(claims: Collection[Claim], worker: str) -> sa.ColumnElement[bool]:
     keys = [(claim.event_id, claim.handler) for claim in claims]
     return sa.and_(
-        sa.tuple_(_DELIVERY.c.event_id, _DELIVERY.c.handler).in_(keys),
+        belong_to(_DELIVERY, keys),
         _DELIVERY.c.status == DeliveryStatus.RUNNING,
         _DELIVERY.c.worker == worker,
     )

@@ -11,9 +11,9 @@ from core.ledger.models import DeliveryRecord, EventRecord
 
 _EVENT = table(EventRecord)
 
-#: A lane goes on when a delivery is in none of these, however it ended. Literals, not parameters:
-#: only so do the planners see that the partial index fits.
-_UNFINISHED = "status IN ('pending', 'running', 'retrying')"
+#: Whether a row of the delivery table, by the name that it has in a statement, is unfinished in a
+#: lane. The index's own words, and literals: only so do the planners see that it fits.
+WAITS = "{0}.lane IS NOT NULL AND {0}.status IN ('pending', 'running', 'retrying')"
 
 
 def is_blocked(delivery: sa.Table) -> sa.ColumnElement[bool]:
@@ -28,7 +28,7 @@ def is_blocked(delivery: sa.Table) -> sa.ColumnElement[bool]:
         .where(
             other.c.handler == delivery.c.handler,
             other.c.lane == delivery.c.lane,
-            sa.text(f"earlier.lane IS NOT NULL AND earlier.{_UNFINISHED}"),
+            sa.text(WAITS.format("earlier")),
             sa.tuple_(*_order(theirs)) < sa.tuple_(*_order(mine)),
         )
     )

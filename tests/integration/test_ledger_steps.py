@@ -107,6 +107,15 @@ def test_who_began_a_step_can_still_say_how_it_ended(database: Database, claim: 
     assert steps.begin(database, current, "order", NOW) == Step(StepState.DONE, "po_1", 1)
 
 
+def test_nobody_else_can_say_how_a_step_ended(database: Database, claim: Claim) -> None:
+    steps.begin(database, claim, "order", NOW)
+    current = _attempted_again(database, claim)
+
+    steps.finish(database, current, "order", "po_2", NOW)
+
+    assert steps.begin(database, current, "order", NOW) == Step(StepState.STARTED, None, 1)
+
+
 def test_nobody_else_can_say_that_a_step_had_no_effect(database: Database, claim: Claim) -> None:
     steps.begin(database, claim, "order", NOW)
     current = _attempted_again(database, claim)

@@ -129,7 +129,9 @@ def test_other_entities_and_other_handlers_do_not_wait(
     def free(_: OrderEvent, __: Context) -> None: ...
 
     log.endings["order.new"] = [Retry(after=60)]
-    bench = open_workbench(handler(log.note, name="act", ordered=True), free)
+    bench = open_workbench(
+        handler(log.note, name="act", ordered=True), handler(free, name="free", ordered=True)
+    )
     _, shipped, elsewhere = bench.deliver(NEW, SHIPPED, _body("order.shipped", 9, "ord_2"))
 
     assert bench.statuses(shipped) == {"act": "pending", "free": "succeeded"}

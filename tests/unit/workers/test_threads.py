@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.support.waiting import wait_until
 from workers.threads import HandlerThreads, Task
 
 
@@ -150,3 +151,18 @@ def test_a_thread_that_hangs_does_not_keep_the_process_alive(hanging: _Work) -> 
 
     assert hanging.thread is not None
     assert hanging.thread.daemon
+
+
+def test_threads_are_worn_out_while_as_many_hang_as_work(hanging: _Work) -> None:
+    threads = HandlerThreads(1)
+    task = threads.submit(hanging)
+    assert hanging.begun.wait(5)
+    states = [threads.are_worn_out]
+
+    threads.give_up_on(task)
+    states.append(threads.are_worn_out)
+    hanging.may_end.set()
+    wait_until(lambda: threads.hanging == 0, "the end of the thread that hung")
+    states.append(threads.are_worn_out)
+
+    assert states == [False, True, False]
