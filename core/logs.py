@@ -15,8 +15,9 @@ from core.settings import Settings
 
 LogFormat = Literal["auto", "json", "console"]
 
-#: Libraries whose own lines at info would drown ours.
-_CHATTY = ("httpx2", "httpcore2", "rq", "rq.worker", "alembic", "apprise")
+#: Libraries whose own lines at info would drown ours; urllib3's, which Apprise uses, also tell the
+#: paths that it requests, and those hold the tokens of chat services.
+_CHATTY = ("httpx2", "httpcore2", "rq", "rq.worker", "alembic", "apprise", "urllib3")
 
 
 def configure(settings: Settings, *, process: str, stream: TextIO | None = None) -> None:

@@ -2,11 +2,15 @@
 
 import json
 from collections.abc import Iterable
+from urllib.parse import quote
 
 MASK = "[secret]"
 
 #: Shorter values occur in ordinary text by chance, and masking them would only garble it.
 MIN_SECRET_CHARS = 6
+
+#: A log line in JSON, about an exception that shows an object, that shows the secret.
+_NESTING = 3
 
 
 class Redactor:
@@ -27,9 +31,22 @@ class Redactor:
 
 
 def _spellings(secret: str) -> set[str]:
-    """How a secret is written plainly, in a Python value, in JSON, and in a Python value in JSON.
+    """How a secret is written plainly, in a URL, and in text that is quoted within quoted text.
 
-    They differ where it holds a quote or a backslash.
+    They differ where it holds a quote, a backslash, or what isn't ASCII.
     """
-    plain = {secret, repr(secret)[1:-1]}
-    return plain | {json.dumps(text, ensure_ascii=False)[1:-1] for text in plain}
+    found = {secret, quote(secret), quote(secret, safe="")}
+    for _ in range(_NESTING):
+        found |= {escaped for text in found for escaped in _escaped(text)}
+    return found
+
+
+def _escaped(text: str) -> set[str]:
+    """How a text is written within a Python value, and within JSON."""
+    return {
+        # Which of the two quotes is escaped depends on what else the value holds.
+        repr(text)[1:-1],
+        repr("'\"" + text)[4:-1],
+        json.dumps(text)[1:-1],
+        json.dumps(text, ensure_ascii=False)[1:-1],
+    }

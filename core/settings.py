@@ -40,15 +40,32 @@ def _split_urls(value: object) -> object:
     return [part for part in re.split(r"[\s,]+(?=[A-Za-z][\w+.-]*://)", value.strip()) if part]
 
 
+def _require_address(url: str) -> None:
+    """Make sure that a URL's host and port can be read.
+
+    Left to others, a password that isn't escaped is taken for a port, and quoted in the complaint.
+    """
+    try:
+        _ = urlsplit(url).port
+    except ValueError:
+        raise ValueError(
+            "has no readable host and port: characters such as / ? # [ ] @ % in a password must be"
+            " written as %2F, %3F and so on"
+        ) from None
+
+
 def _redis_url(value: SecretStr) -> SecretStr:
-    if urlsplit(value.get_secret_value()).scheme not in {"redis", "rediss", "unix"}:
+    url = value.get_secret_value()
+    if url.partition("://")[0] not in {"redis", "rediss", "unix"}:
         raise ValueError("must start with redis://, rediss:// or unix://")
+    _require_address(url)
     return value
 
 
 def _database_url(value: SecretStr) -> SecretStr:
     scheme, separator, rest = value.get_secret_value().partition("://")
     if scheme in {"postgres", "postgresql", "postgresql+psycopg"} and separator:
+        _require_address(value.get_secret_value())
         return SecretStr(f"postgresql+psycopg://{rest}")
     if scheme == "sqlite" and separator:
         return value

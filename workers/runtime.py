@@ -36,7 +36,7 @@ class Runtime:
     threads: HandlerThreads
     api: EcomLinx | None
     redact: Redactor
-    handler_config: Mapping[str, str]
+    handler_config: Mapping[str, str] = field(repr=False)
     shutdown_grace: timedelta
     now: Callable[[], datetime] = utc_now
     stopping: threading.Event = field(default_factory=threading.Event)
