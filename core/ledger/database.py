@@ -19,6 +19,9 @@ _CONTENTION = frozenset({"40001", "40P01", "55P03"})
 #: PostgreSQL's code for a write to a standby, as after a failover.
 _READ_ONLY = "25006"
 
+#: PostgreSQL's class of errors for statements that are too large or too deeply nested.
+_TOO_COMPLEX = "54"
+
 #: Seconds that a writer waits for SQLite's one write lock.
 SQLITE_BUSY_SECONDS = 15
 
@@ -75,11 +78,21 @@ def is_contention(error: Exception) -> bool:
 
 def is_away(error: Exception) -> bool:
     """Whether the database couldn't be reached, broke off, or takes no writes for now."""
-    if isinstance(error, (OperationalError, InterfaceError, PoolTimeoutError)):
+    if isinstance(error, (OperationalError, InterfaceError)):
+        return not _is_statements_fault(error)
+    if isinstance(error, PoolTimeoutError):
         return True
     return isinstance(error, DBAPIError) and (
         error.connection_invalidated or getattr(error.orig, "sqlstate", None) == _READ_ONLY
     )
+
+
+def _is_statements_fault(error: DBAPIError) -> bool:
+    """Whether a statement can't work, however often it is tried, in spite of the error's class."""
+    if isinstance(error.orig, sqlite3.OperationalError):
+        return error.orig.sqlite_errorcode == sqlite3.SQLITE_ERROR
+    sqlstate: str | None = getattr(error.orig, "sqlstate", None)
+    return sqlstate is not None and sqlstate.startswith(_TOO_COMPLEX)
 
 
 def table(model: type[SQLModel]) -> sa.Table:

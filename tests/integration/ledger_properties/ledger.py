@@ -5,7 +5,7 @@ when that does.
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,9 +15,10 @@ from sqlalchemy.engine import Connection
 from sqlmodel import SQLModel
 
 from core.events import Arrival, EventId, parse
-from core.ledger import claims, due, outcomes
+from core.ledger import claims, due, outcomes, replays
 from core.ledger.claims import Admission, Claim, Lease
 from core.ledger.database import Database, table
+from core.ledger.due import Due
 from core.ledger.models import AttemptRecord, DeliveryRecord
 from core.ledger.outcomes import Error, Outcome
 from workers.retry import NextStep
@@ -88,14 +89,23 @@ class Ledger:
     def sweep(self, now: datetime, *, redis_is_away: bool = False) -> list[Job]:
         """Take what is due, and return the jobs that bring it; without Redis it stays due."""
         self._seen.clear()
-        suspects = due.take_suspects(self._database, now, limit=100)
-        event_ids = due.take(self._database, now, limit=100)
-        if redis_is_away:
-            taken = [*event_ids, *(share.event_id for share in suspects)]
-            due.put_back(self._database, taken, now)
-            return []
-        jobs = [Job(shares=[(share.event_id, share.handler)]) for share in suspects]
-        return [*jobs, Job(event_ids=event_ids)] if event_ids else jobs
+        jobs: list[Job] = []
+
+        def enqueue(found: Due) -> None:
+            if redis_is_away:
+                raise ConnectionError("Redis is away")
+            jobs.extend(Job(shares=[share]) for share in found.suspects)
+            jobs.extend([Job(event_ids=found.events)] if found.events else [])
+
+        due.release_lost(self._database, now, limit=100)
+        with suppress(ConnectionError):
+            due.queue(self._database, now, limit=100, enqueue=enqueue)
+        return jobs
+
+    def replay(self, share: Share, now: datetime) -> None:
+        """Have a dead or uncertain delivery done again, as a person does that has looked."""
+        self._seen.clear()
+        assert replays.replay(self._database, [due.Share(*share)], now, uncertain=True)
 
     def deliveries(self) -> dict[Share, dict[str, Any]]:
         """Every delivery."""

@@ -259,3 +259,16 @@ def test_what_is_contention_is_away_too_but_not_the_other_way_round(
 
     assert is_away(error.value)
     assert not is_contention(error.value)
+
+
+def test_a_statement_that_can_never_work_is_not_tried_for_ever(sqlite_ledger_url: str) -> None:
+    database = Database(sqlite_ledger_url)
+    patient = PatientLedger(database, threading.Event(), timedelta())
+
+    def read() -> None:
+        with database.read() as connection:
+            connection.exec_driver_sql("SELECT * FROM no_such_table")
+
+    with pytest.raises(OperationalError):
+        patient.carry_out(read)
+    database.close()

@@ -1,5 +1,6 @@
 """What a debugger, a traceback with local variables or a careless log line shows of our objects."""
 
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -12,6 +13,7 @@ from tests.conftest import SettingsFactory
 from tests.support.canaries import Canary, singing
 from workers.alerts import AlertSender, open_channels
 from workers.attempt import config_of
+from workers.patience import PatientLedger
 from workers.runtime import Runtime, utc_now
 from workers.threads import HandlerThreads
 
@@ -35,10 +37,12 @@ def test_no_object_shows_a_secret(settings: SettingsFactory, show: Callable[[obj
     assert made.ecomlinx_api_key is not None
     database = Database(made.ledger_url)
     channels = open_channels(made.alert_urls)
+    ledger = PatientLedger(database, threading.Event(), timedelta())
     with EcomLinx(made.ecomlinx_api_key, made.ecomlinx_api_url) as api:
         runtime = Runtime(
             worker="worker-1",
             database=database,
+            ledger=ledger,
             registry=Registry([]),
             threads=HandlerThreads(0),
             api=api,
@@ -49,7 +53,7 @@ def test_no_object_shows_a_secret(settings: SettingsFactory, show: Callable[[obj
         objects = (
             *(made, made.redactor(), made.ecomlinx_webhook_secrets, made.model_dump()),
             *(database, database.engine, database.url, api, runtime),
-            *(channels, AlertSender(database, channels, utc_now)),
+            *(channels, AlertSender(database, ledger, channels, utc_now)),
         )
         for thing in objects:
             assert singing(CANARIES, show(thing)) == []
