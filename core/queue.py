@@ -3,51 +3,34 @@
 import base64
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NotRequired, TypedDict
 
-import orjson
 import redis
 import structlog
 from redis.backoff import NoBackoff
 from redis.client import Pipeline
 from redis.retry import Retry as ConnectionRetry
 from rq import Queue, Retry
-from rq.exceptions import DeserializationError, NoSuchJobError
 from rq.intermediate_queue import IntermediateQueue
 from rq.job import Job
 
-from core.events import NAME_MAX_CHARS, Arrival, EventId, Source
+from core.events import Arrival, EventId, Source
+from core.jobs import (
+    DISPATCH,
+    FAILURE_TTL,
+    JOB_TIMEOUT,
+    RESULT_TTL,
+    SEND_ALERT,
+    GuardedJob,
+    JSONSerializer,
+)
 
 log = structlog.get_logger()
 
 EVENTS_QUEUE = "events"
 ALERTS_QUEUE = "alerts"
-
-#: What Redis may ask a worker to run, and nothing else: whoever can write to Redis could otherwise
-#: name any function of any module.
-DISPATCH = "workers.dispatch.dispatch"
-SEND_ALERT = "workers.alerts.send"
-JOB_FUNCTIONS = frozenset({DISPATCH, SEND_ALERT})
-
-#: What a job's hash may tell. RQ would also heed callbacks, webhooks, dependencies, groups, limits,
-#: repetitions and results that somebody wrote there; our jobs have none.
-_JOB_FIELDS = frozenset(
-    {
-        "data",
-        "origin",
-        "description",
-        "status",
-        "created_at",
-        "enqueued_at",
-        "number_of_retries",
-        "retries_left",
-    }
-)
-
-#: Ours hold at most `BATCH_EVENTS`. More than this would not fit into one statement of the ledger.
-_JOB_EVENTS_MAX = 1000
 
 #: At most this many events travel in one job.
 BATCH_EVENTS = 64
@@ -57,167 +40,6 @@ PENDING_KEY = "ecomlinx:pending"
 
 _SEEN_PREFIX = "ecomlinx:seen:"
 _UPKEEP_LOCK_SECONDS = 60
-_RESULT_TTL_SECONDS = 60
-_FAILURE_TTL_SECONDS = 30 * 24 * 3600
-
-#: A batch watches over its own handlers' timeouts. This bound is for a batch that hangs itself.
-_JOB_TIMEOUT_SECONDS = 24 * 3600
-
-
-class ForbiddenJobError(Exception):
-    """A job in Redis asks for something that our jobs don't ask for."""
-
-
-class UnreadableJobError(NoSuchJobError):
-    """What stands in Redis under a job's key is no job. RQ passes over it as if there were none."""
-
-
-class JSONSerializer:
-    """Jobs are JSON, never pickle: reading one runs nothing."""
-
-    @staticmethod
-    def dumps(value: Any) -> bytes:
-        """Encode what a job carries."""
-        return orjson.dumps(value)
-
-    @staticmethod
-    def loads(data: bytes) -> Any:
-        """Decode what a job carries."""
-        return orjson.loads(data)
-
-
-class GuardedJob(Job):
-    """A job that runs only the functions of this contract, on the terms of this contract.
-
-    RQ would also import and call the callbacks that a job names in Redis, and request its webhooks.
-    Ours have neither. A hash that can't be read counts as missing: raised, the trouble with it
-    would end the worker that takes it, and keep every worker from looking after lost jobs.
-    """
-
-    @classmethod
-    def fetch(
-        cls,
-        id: str,  # noqa: A002 - RQ's name for it
-        connection: "redis.Redis | None" = None,
-        serializer: object = None,  # noqa: ARG003 - JSON, whatever RQ asks for
-    ) -> "GuardedJob":
-        """Read a job from Redis.
-
-        Raises:
-            NoSuchJobError: There is none.
-            UnreadableJobError: There is something else.
-            redis.RedisError: Redis doesn't answer.
-        """
-        try:
-            job = super().fetch(id, connection=connection, serializer=JSONSerializer)
-        except NoSuchJobError:
-            raise
-        except redis.RedisError as error:
-            if not str(error).startswith("WRONGTYPE"):
-                raise
-            raise cls._unreadable(id, error) from None
-        # Whoever can write to Redis can put there what RQ trips over in any of its ways.
-        except Exception as error:  # noqa: BLE001
-            raise cls._unreadable(id, error) from None
-        if not isinstance(job, GuardedJob):
-            raise TypeError(f"RQ made a {type(job).__name__}")
-        return job
-
-    @classmethod
-    def fetch_many(
-        cls, job_ids: Iterable[str], connection: "redis.Redis", serializer: object = None
-    ) -> list[Job | None]:
-        """Read jobs from Redis; None stands for each that isn't there."""
-        found: list[Job | None] = []
-        for job_id in job_ids:
-            try:
-                found.append(cls.fetch(job_id, connection, serializer))
-            except NoSuchJobError:
-                found.append(None)
-        return found
-
-    @classmethod
-    def _unreadable(cls, job_id: str, error: Exception) -> UnreadableJobError:
-        # Not what the error says: it may quote the hash, and so customers' data.
-        log.error("job_unreadable", job_id=job_id, error=type(error).__name__)
-        return UnreadableJobError(f"{job_id}: {type(error).__name__}")
-
-    def restore(self, raw_data: dict[bytes, bytes]) -> None:
-        """Take from a hash what our jobs may differ in; the rest is the same for all of them."""
-        known = {k: v for k, v in raw_data.items() if k.decode("ascii", "replace") in _JOB_FIELDS}
-        super().restore(known)
-        self.timeout = _JOB_TIMEOUT_SECONDS
-        self.result_ttl = _RESULT_TTL_SECONDS
-        self.failure_ttl = _FAILURE_TTL_SECONDS
-        self.retry_intervals = [0]
-
-    @property
-    def is_ours(self) -> bool:
-        """Whether its function and its arguments are such as we write."""
-        try:
-            return _is_of_ours(self.func_name) and not self.instance and self._has_our_arguments()
-        except DeserializationError:
-            return False
-
-    def _has_our_arguments(self) -> bool:
-        if self.kwargs or not isinstance(self.args, list) or len(self.args) != 1:
-            return False
-        (argument,) = self.args
-        return isinstance(argument, str) if self.func_name == SEND_ALERT else _are_events(argument)
-
-    @property
-    def func(self) -> Callable[..., Any]:
-        """The job's function.
-
-        Raises:
-            ForbiddenJobError: It isn't one of `JOB_FUNCTIONS`, or its arguments are not as ours.
-        """
-        if not _is_of_ours(self.func_name):
-            raise ForbiddenJobError(f"job {self.id} names a function that is not ours")
-        if not self.is_ours:
-            raise ForbiddenJobError(f"job {self.id} has arguments that no job of ours has")
-        function: Callable[..., Any] = super().func
-        return function
-
-    @property
-    def success_callback(self) -> None:
-        """None, whatever Redis says."""
-
-    @property
-    def failure_callback(self) -> None:
-        """None, whatever Redis says."""
-
-    @property
-    def stopped_callback(self) -> None:
-        """None, whatever Redis says."""
-
-    def send_webhooks(self, status: str, *, exc_string: str | None = None) -> None:
-        """Request nothing, whatever Redis says."""
-
-
-def _is_of_ours(function: object) -> bool:
-    return isinstance(function, str) and function in JOB_FUNCTIONS
-
-
-def _are_events(argument: object) -> bool:
-    """Tell whether something can be a list of `WireEvent`: nothing else gets near the ledger."""
-    return (
-        isinstance(argument, list)
-        and len(argument) <= _JOB_EVENTS_MAX
-        and all(isinstance(wire, dict) and _is_event(wire) for wire in argument)
-    )
-
-
-def _is_event(wire: dict[str, object]) -> bool:
-    return (
-        all(isinstance(value, str) for value in wire.values())
-        and _is_name(wire.get("id"))
-        and _is_name(wire.get("handler", "any"))
-    )
-
-
-def _is_name(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= NAME_MAX_CHARS and value.isprintable()
 
 
 class JobQueue(Queue):
@@ -350,9 +172,9 @@ def _enqueue(
         job_id=job_id,
         # RQ's own description would repeat the arguments, customers' data included, in the clear.
         description=description,
-        timeout=_JOB_TIMEOUT_SECONDS,
-        result_ttl=_RESULT_TTL_SECONDS,
-        failure_ttl=_FAILURE_TTL_SECONDS,
+        timeout=JOB_TIMEOUT,
+        result_ttl=RESULT_TTL,
+        failure_ttl=FAILURE_TTL,
         # Without delay: RQ can lose a job between a failure and a delayed retry.
         retry=Retry(max=2),
     )

@@ -9,15 +9,8 @@ import structlog
 from rq.exceptions import NoSuchJobError
 from rq.job import JobStatus
 
-from core.queue import (
-    DISPATCH,
-    PENDING_KEY,
-    GuardedJob,
-    JobQueue,
-    UnreadableJobError,
-    head_queued_at,
-    requeue_batch,
-)
+from core.jobs import DISPATCH, GuardedJob, UnreadableJobError
+from core.queue import PENDING_KEY, JobQueue, head_queued_at, requeue_batch
 
 log = structlog.get_logger()
 

@@ -14,7 +14,8 @@ from rq.job import Job
 from rq.queue import Queue
 from rq.worker import WorkerStatus
 
-from core.queue import PENDING_KEY, GuardedJob, JobQueue, JSONSerializer
+from core.jobs import GuardedJob, JSONSerializer
+from core.queue import PENDING_KEY, JobQueue
 
 log = structlog.get_logger()
 

@@ -9,7 +9,8 @@ from typing import Any
 import orjson
 import redis
 
-from core.queue import DISPATCH, EVENTS_QUEUE, SEND_ALERT
+from core.jobs import DISPATCH, SEND_ALERT
+from core.queue import EVENTS_QUEUE
 
 #: What every trap leaves behind in the current folder, followed by the hostile job's name.
 SPRUNG = "sprung-"

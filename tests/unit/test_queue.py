@@ -17,14 +17,11 @@ from rq import SimpleWorker
 from rq.job import JobStatus
 
 from core.events import Arrival, EventId, Source, event_id
+from core.jobs import DISPATCH, SEND_ALERT, GuardedJob, JSONSerializer
 from core.queue import (
     ALERTS_QUEUE,
-    DISPATCH,
     EVENTS_QUEUE,
     PENDING_KEY,
-    SEND_ALERT,
-    GuardedJob,
-    JSONSerializer,
     WireEvent,
     enqueue_alert,
     enqueue_batch,

@@ -12,13 +12,11 @@ import redis
 from rq.job import Job, JobStatus
 from rq.worker import SimpleWorker
 
+from core.jobs import DISPATCH, GuardedJob, JSONSerializer
 from core.queue import (
-    DISPATCH,
     EVENTS_QUEUE,
     PENDING_KEY,
-    GuardedJob,
     JobQueue,
-    JSONSerializer,
     WireEvent,
     connect,
     enqueue_batch,

@@ -4,7 +4,7 @@ import importlib
 
 import pytest
 
-from core.queue import JOB_FUNCTIONS
+from core.jobs import JOB_FUNCTIONS
 from workers import alerts, dispatch
 
 
