@@ -19,15 +19,6 @@ from tests.support.ledgers import NOW, admit, arrival_of, end
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder, the current one."""
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    monkeypatch.chdir(empty)
-    return empty
-
-
-@pytest.fixture
 def ecomlinx_hooks(settings: SettingsFactory, sqlite_ledger_url: str, folder: Path) -> CommandLine:
     """The command line, with an empty ledger."""
     return CommandLine(settings(database_url=sqlite_ledger_url), folder)

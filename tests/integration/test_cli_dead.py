@@ -22,15 +22,6 @@ DEAD, UNCERTAIN = DeliveryStatus.DEAD, DeliveryStatus.UNCERTAIN
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder, the current one."""
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    monkeypatch.chdir(empty)
-    return empty
-
-
-@pytest.fixture
 def ecomlinx_hooks(settings: SettingsFactory, ledger_url: str, folder: Path) -> CommandLine:
     """The command line, with an empty ledger: the test runs once on each database."""
     return CommandLine(settings(database_url=ledger_url), folder)

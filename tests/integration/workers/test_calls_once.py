@@ -1,6 +1,6 @@
 """Calls of the API that must not be made twice are steps by themselves."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,7 +15,6 @@ from tests.support.ledgers import leave_step_begun
 from tests.support.scripted_api import DROPPED, ScriptedApi, error_reply, json_reply
 from tests.support.workbench import Workbench
 
-KEY = "test-key-1234"
 SECRET = "test-webhook-secret"  # noqa: S105 - it guards nothing
 STOCK = {"sku": "BLUE", "total_stock": 4, "allocations": {}, "updated_at": "2026-03-01T09:30:00Z"}
 SYNC = {"sync_id": "sync_1", "channel": "shopify", "status": "queued"}
@@ -44,20 +43,6 @@ CALLS: dict[str, tuple[Act, Any]] = {
         WEBHOOK,
     ),
 }
-
-
-@pytest.fixture
-def server() -> Iterator[ScriptedApi]:
-    """An EcomLinx that answers as the test says."""
-    with ScriptedApi() as scripted:
-        yield scripted
-
-
-@pytest.fixture
-def api(server: ScriptedApi) -> Iterator[EcomLinx]:
-    """A client of that EcomLinx."""
-    with EcomLinx(KEY, server.url) as client:
-        yield client
 
 
 def _steps(bench: Workbench) -> dict[str, tuple[str, Any]]:

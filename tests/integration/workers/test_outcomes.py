@@ -1,7 +1,7 @@
 """What the ledger records of each way in which a handler can end."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -10,14 +10,12 @@ import pytest
 from core.api import EcomLinx
 from core.redaction import Redactor
 from handlers import Context, Event, Fail, OrderEvent, Retry, Skip
-from tests.integration.workers.conftest import OpenWorkbench
+from tests.integration.workers.conftest import KEY, OpenWorkbench
 from tests.support.deliveries import body_of
 from tests.support.ledgers import NOW
 from tests.support.scripted_api import DROPPED, ScriptedApi, error_reply, json_reply
 from tests.support.workbench import handler
 from workers.threads import HandlerThreads
-
-KEY = "test-key-1234"
 
 
 def _raising(error: BaseException) -> Callable[[Event, Context], None]:
@@ -25,20 +23,6 @@ def _raising(error: BaseException) -> Callable[[Event, Context], None]:
         raise error
 
     return act
-
-
-@pytest.fixture
-def server() -> Iterator[ScriptedApi]:
-    """An EcomLinx that answers as the test says."""
-    with ScriptedApi() as scripted:
-        yield scripted
-
-
-@pytest.fixture
-def api(server: ScriptedApi) -> Iterator[EcomLinx]:
-    """A client of that EcomLinx."""
-    with EcomLinx(KEY, server.url) as client:
-        yield client
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """Steps are done once, whatever happens to the attempts around them."""
 
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -20,8 +19,6 @@ from tests.support.scripted_api import DROPPED, ScriptedApi, error_reply, json_r
 from tests.support.workbench import Clock, Workbench, handler
 from workers.retry import HandlerTimeoutError
 
-KEY = "test-key-1234"
-
 
 class _Erp:
     """Counts its purchase orders."""
@@ -36,20 +33,6 @@ class _Erp:
         if isinstance(answer, BaseException):
             raise answer
         return answer
-
-
-@pytest.fixture
-def server() -> Iterator[ScriptedApi]:
-    """An EcomLinx that answers as the test says."""
-    with ScriptedApi() as scripted:
-        yield scripted
-
-
-@pytest.fixture
-def api(server: ScriptedApi) -> Iterator[EcomLinx]:
-    """A client of that EcomLinx."""
-    with EcomLinx(KEY, server.url) as client:
-        yield client
 
 
 def _cut_off(database: Database, bench: Workbench, event_id: EventId, name: str) -> None:
