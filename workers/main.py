@@ -30,7 +30,7 @@ from workers.startup import (
     await_stop,
     open_ledger,
     open_redis,
-    process_name,
+    open_worker,
 )
 from workers.sweep import Sweep
 from workers.threads import HandlerThreads
@@ -78,11 +78,9 @@ def run_worker(settings: Settings, health: Address | None = None) -> None:
         database = open_ledger(settings, stopping)
         ledger = PatientLedger(database, stopping, settings.shutdown_grace_period)
         connection = open_redis(settings, stopping)
-        worker = LeanWorker(
+        worker = open_worker(
             open_queue(EVENTS_QUEUE, connection),
-            connection,
-            name=process_name(),
-            stopping=stopping,
+            stopping,
             may_take=ledger.answers,
             is_worn_out=lambda: threads.are_worn_out,
         )
@@ -124,12 +122,8 @@ def run_alerts(settings: Settings, health: Address | None = None) -> None:
         connection = open_redis(settings, stopping)
         ledger = PatientLedger(database, stopping, settings.shutdown_grace_period)
         alerts.bind(alerts.AlertSender(database, ledger, channels, utc_now))
-        worker = LeanWorker(
-            open_queue(ALERTS_QUEUE, connection),
-            connection,
-            name=process_name(),
-            stopping=stopping,
-            may_take=ledger.answers,
+        worker = open_worker(
+            open_queue(ALERTS_QUEUE, connection), stopping, may_take=ledger.answers
         )
         log.info("alerts_ready", channels=len(channels))
         _work(worker, stopping)

@@ -40,7 +40,6 @@ class LeanWorker(SimpleWorker):
 
     Args:
         queue: Where jobs come from.
-        connection: The queue's Redis.
         name: What no other worker is called.
         stopping: Set when the process is to stop.
         may_take: Asked before each job; while it says no, none is taken.
@@ -56,7 +55,6 @@ class LeanWorker(SimpleWorker):
     def __init__(
         self,
         queue: JobQueue,
-        connection: "redis.Redis",
         *,
         name: str,
         stopping: threading.Event,
@@ -66,7 +64,7 @@ class LeanWorker(SimpleWorker):
         super().__init__(
             [queue],
             name=name,
-            connection=connection,
+            connection=queue.connection,
             serializer=JSONSerializer,
             worker_ttl=_WORKER_TTL_SECONDS,
             maintenance_interval=_MAINTENANCE_SECONDS,

@@ -6,6 +6,8 @@ import threading
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
+from typing import TypeVar
 
 import redis
 import structlog
@@ -14,9 +16,10 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from core.durability import inspect
 from core.ledger import schema
 from core.ledger.database import Database
-from core.queue import connect
+from core.queue import JobQueue, connect
 from core.settings import Settings
 from core.signals import stop_on_signals
+from workers.rq_worker import LeanWorker
 
 log = structlog.get_logger()
 
@@ -25,6 +28,10 @@ log = structlog.get_logger()
 REDIS_TIMEOUT = timedelta(seconds=5)
 
 _PAUSE_SECONDS = 1.0
+
+_REDIS_AWAY = (redis.ConnectionError, redis.TimeoutError)
+
+Result = TypeVar("Result")
 
 
 class StoppedError(Exception):
@@ -50,8 +57,7 @@ def open_redis(
         StoppedError: We were asked to stop meanwhile.
     """
     connection = connect(settings.redis_url.get_secret_value(), timeout=timeout)
-    away = (redis.ConnectionError, redis.TimeoutError)
-    _wait_for("redis", lambda: _warn_of_shortcomings(connection), away, stopping)
+    _wait_for("redis", lambda: _warn_of_shortcomings(connection), _REDIS_AWAY, stopping)
     return connection
 
 
@@ -77,16 +83,30 @@ def open_ledger(settings: Settings, stopping: threading.Event) -> Database:
     return database
 
 
+def open_worker(
+    queue: JobQueue, stopping: threading.Event, **options: Callable[[], bool]
+) -> LeanWorker:
+    """Make the worker of a queue; `options` are those of `LeanWorker`.
+
+    Making it takes words with Redis, which may have gone again just now.
+
+    Raises:
+        StoppedError: We were asked to stop meanwhile.
+    """
+    make = partial(LeanWorker, queue, name=process_name(), stopping=stopping, **options)
+    return _wait_for("redis", make, _REDIS_AWAY, stopping)
+
+
 def _wait_for(
     name: str,
-    check: Callable[[], object],
+    ask: Callable[[], Result],
     away: tuple[type[Exception], ...],
     stopping: threading.Event,
-) -> None:
+) -> Result:
     is_first = True
     while not stopping.is_set():
         try:
-            check()
+            answer = ask()
         except away as error:
             if is_first:
                 cause = error.orig if isinstance(error, DBAPIError) else error
@@ -96,5 +116,5 @@ def _wait_for(
         else:
             if not is_first:
                 log.info("waiting_over", waited_for=name)
-            return
+            return answer
     raise StoppedError

@@ -135,7 +135,7 @@ def test_an_alerts_job_is_never_queued_for_events(
 def test_workers_go_on_looking_after_lost_jobs(
     queue: JobQueue, redis_client: "redis.Redis"
 ) -> None:
-    worker = LeanWorker(queue, redis_client, name="worker-1", stopping=threading.Event())
+    worker = LeanWorker(queue, name="worker-1", stopping=threading.Event())
     for job in HOSTILE:
         job.queue(redis_client)
     while worker.dequeue_job_and_maintain_ttl(None) is not None:
@@ -177,7 +177,7 @@ def test_whatever_a_jobs_hash_holds_neither_worker_nor_sweep_trips_over_it(
     redis_client.flushall()
     redis_client.hset("rq:job:hostile", mapping=fields)  # type: ignore[arg-type]
     redis_client.rpush(queue.key, "hostile")
-    worker = LeanWorker(queue, redis_client, name="worker-1", stopping=threading.Event())
+    worker = LeanWorker(queue, name="worker-1", stopping=threading.Event())
     worker.bootstrap()
 
     while (found := worker.dequeue_job_and_maintain_ttl(None)) is not None:

@@ -26,7 +26,8 @@ from core.queue import (
 from tests.support.deliveries import body_of
 from tests.support.ledgers import arrival_of
 from tests.support.redis_server import RedisServer
-from workers import dispatch, rq_worker
+from tests.support.waiting import wait_until
+from workers import dispatch, rq_worker, startup
 from workers.rq_worker import LeanWorker
 
 PRIVATE = "Private Person"
@@ -70,7 +71,7 @@ def open_worker(stopping: threading.Event) -> Iterator[OpenWorker]:
         connection = connect(url, timeout=timedelta(seconds=10))
         connections.append(connection)
         queue = open_queue(EVENTS_QUEUE, connection)
-        return LeanWorker(queue, connection, name=name, stopping=stopping)
+        return LeanWorker(queue, name=name, stopping=stopping)
 
     yield open_one
     for connection in connections:
@@ -348,6 +349,26 @@ def test_waits_for_redis_and_goes_on_when_it_is_back(
     restarting.join()
 
     assert len(dispatcher.jobs) == 1
+
+
+def test_a_worker_whose_redis_goes_while_it_starts_waits_for_it(
+    own_redis: RedisServer, stopping: threading.Event, log_lines: list[Any]
+) -> None:
+    with connect(own_redis.url, timeout=timedelta(seconds=10)) as connection:
+        queue = open_queue(EVENTS_QUEUE, connection)
+        own_redis.kill()
+        opened: list[LeanWorker] = []
+        opening = threading.Thread(
+            target=lambda: opened.append(startup.open_worker(queue, stopping))
+        )
+        opening.start()
+        wait_until(lambda: log_lines, "the complaint")
+
+        own_redis.start()
+        opening.join(20)
+
+    assert len(opened) == 1
+    assert [line["event"] for line in log_lines] == ["waiting", "waiting_over"]
 
 
 def test_stops_soon_while_redis_is_away(
