@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from tests.chaos.plan import KILLS, Kind
 from tests.chaos.run import Order, run
 
 DATABASES = ("sqlite", "postgresql")
@@ -25,13 +26,26 @@ def main() -> None:
         default=3.0,
         help="how often; it decides how long events are sent (default: %(default)s)",
     )
+    add(
+        "--only",
+        type=Kind,
+        choices=KILLS,
+        help="kill only these, and disturb nothing else: how long it takes to recover",
+    )
     options = parser.parse_args()
     # Everything that was started is ended, as after Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     databases = (options.database,) if options.database else DATABASES
     good = [
         run(
-            Order(options.events, database, options.kills, options.seed, options.seconds_per_kill),
+            Order(
+                options.events,
+                database,
+                options.kills,
+                options.seed,
+                options.seconds_per_kill,
+                options.only,
+            ),
             click.echo,
         ).is_good
         for database in databases

@@ -76,13 +76,17 @@ class Act:
     lot: float
 
 
-def make_plan(*, seed: int, seconds: float, kills: int, is_sqlite: bool) -> list[Act]:
+def make_plan(
+    *, seed: int, seconds: float, kills: int, is_sqlite: bool, only: Kind | None = None
+) -> list[Act]:
     """Decide what goes wrong within so many seconds, in the order of time.
 
     The kills are spread evenly, each kind as often as the others; so are the disturbances, over
-    the first three quarters.
+    the first three quarters. With `only` there are kills of that kind, and nothing else.
     """
     chance = Random(seed)  # noqa: S311 - a run has to be repeatable
+    if only is not None:
+        return list(_spread((only,), kills, seconds, chance))
     kinds = _DISTURBANCES if is_sqlite else (*_DISTURBANCES, Kind.CUT_DATABASE)
     disturbed = seconds * _DISTURBED_SHARE
     count = max(len(kinds), round(disturbed / _DISTURBANCE_EVERY_SECONDS)) if kills else 0

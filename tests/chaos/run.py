@@ -15,7 +15,7 @@ from ops.cli import COMMANDS
 from tests.chaos import evidence
 from tests.chaos.events import ORDINARY_PADDING, make_events
 from tests.chaos.monkey import Monkey
-from tests.chaos.plan import make_plan
+from tests.chaos.plan import Kind, make_plan
 from tests.chaos.processes import killed_by_handlers
 from tests.chaos.recovery import recoveries
 from tests.chaos.report import Result, lines_of
@@ -57,6 +57,7 @@ class Order:
         kills: How many processes are killed; without any, nothing is disturbed at all.
         seed: Other numbers, other events and another plan.
         seconds_per_kill: How often; it decides how long the run takes.
+        only: What alone is killed, with no other disturbance; None for all kinds and everything.
     """
 
     events: int
@@ -64,6 +65,7 @@ class Order:
     kills: int
     seed: int = 1
     seconds_per_kill: float = 3.0
+    only: Kind | None = None
 
     @property
     def seconds(self) -> float:
@@ -128,6 +130,7 @@ class _Run:
             seconds=order.seconds,
             kills=order.kills,
             is_sqlite=order.database == "sqlite",
+            only=order.only,
         )
         self._monkey = Monkey(stack, plan)
         self._lookout = Lookout(stack, self._database)

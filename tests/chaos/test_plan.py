@@ -84,3 +84,10 @@ def test_so_many_handlers_kill_their_process_as_were_asked_for() -> None:
     events = make_events(5000, seed=1, suicides=3)
 
     assert sum(b'"mood":"kill"' in event.request for event in events) == 3
+
+
+def test_one_kind_of_kill_alone_comes_with_no_other_trouble() -> None:
+    plan = make_plan(seed=1, seconds=60, kills=20, is_sqlite=True, only=Kind.KILL_WORKER)
+
+    assert [act.kind for act in plan] == [Kind.KILL_WORKER] * 20
+    assert plan == sorted(plan, key=lambda act: act.at)
