@@ -333,9 +333,9 @@ def _locked_out(url: str) -> Iterator[None]:
 
 def _take_redis_away(service: Service, server: RedisServer, outlet: Outlet) -> None:
     server.kill()
-    refused = service.sender.deliver(body_of(), WEBHOOK_NEW.value)
-    assert refused.status == 503
-    outlet.listen("an answer", repr(refused))
+    spooled = service.sender.deliver(body_of(), WEBHOOK_NEW.value)
+    assert spooled.status == 202
+    outlet.listen("an answer", repr(spooled))
     outlet.listen("an answer", repr(service.sender.send("GET", "/readyz")))
     # It comes back without its password, which is a mistake, too.
     server.start()
@@ -374,13 +374,13 @@ def test_no_process_that_finds_a_closed_door_shows_the_key(
     receiver = service.launch("receiver", **wrong_redis, PORT=str(free_port))
     receiver.wait_for_port(free_port, seconds=40)
 
-    refused = service.sender.deliver(body_of(), WEBHOOK_NEW.value)
-    unready = service.sender.send("GET", "/readyz")
+    spooled = service.sender.deliver(body_of(), WEBHOOK_NEW.value)
+    readiness = service.sender.send("GET", "/readyz")
 
-    assert (refused.status, unready.status) == (503, 503)
+    assert (spooled.status, readiness.json["status"]) == (202, "spooling")
     for process in waiting:
         process.wait_for_line('"waiting"', seconds=40)
-    for answer in (refused, unready):
+    for answer in (spooled, readiness):
         outlet.listen("an answer", repr(answer))
     for process in (*waiting, receiver):
         outlet.listen("a log", process.output)
