@@ -97,7 +97,6 @@ class LedgerSteps:
         return known
 
     def _forget(self, name: str, *, repeatable: bool) -> None:
-        self._begun.discard(name)
         if not repeatable:
             self._ledger.carry_out(partial(steps.forget, self._database, self._claim, name))
 

@@ -243,3 +243,22 @@ def test_a_call_whose_answer_was_lost_is_uncertain(
 
     assert bench.delivery(event_id)["status"] == "uncertain"
     assert len(server.requests) == 1
+
+
+def test_a_call_whose_answer_was_lost_is_not_made_again_by_a_handler_that_tries(
+    open_workbench: OpenWorkbench, server: ScriptedApi, api: EcomLinx
+) -> None:
+    server.answers(DROPPED, json_reply(STOCK))
+
+    def act(_: OrderEvent, ctx: Context) -> None:
+        try:
+            ctx.api.inventory.adjust("BLUE", -2)
+        except Exception as error:  # noqa: BLE001
+            ctx.log.info("no answer", error=str(error))
+            ctx.api.inventory.adjust("BLUE", -2)
+
+    bench = open_workbench(act, api=api)
+    event_id = bench.deliver_one(body_of())
+
+    assert bench.delivery(event_id)["status"] == "uncertain"
+    assert len(server.requests) == 1

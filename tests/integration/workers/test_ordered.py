@@ -199,6 +199,23 @@ def test_the_sweep_finds_whose_turn_has_come_unnoticed(
     assert _status(bench, shipped) == "succeeded"
 
 
+def test_one_in_which_a_worker_has_died_is_left_to_travel_alone(
+    bench: Workbench, log: _Log, clock: Clock
+) -> None:
+    log.endings["order.new"] = [Retry(after=60)]
+    new, shipped = bench.deliver(NEW, SHIPPED)
+    with bench.database.write() as connection:
+        connection.exec_driver_sql(
+            f"UPDATE delivery SET crashes = 1 WHERE event_id = '{shipped}'"  # noqa: S608
+        )
+
+    bench.run_when_due(new, "act")
+    assert log.seen == ["order.new", "order.new"]
+
+    clock.advance(due.QUEUED_FOR.total_seconds())
+    assert take(bench.database, clock()).suspects == [(shipped, "act")]
+
+
 @pytest.fixture
 def make_dead(bench: Workbench) -> Callable[[EventId], None]:
     """Ends a delivery behind the workers' backs, as a sweep can that finds its workers dead."""

@@ -10,6 +10,7 @@ import pytest
 from core.api import EcomLinx
 from core.events import EventId
 from core.ledger import steps
+from core.ledger.claims import Claim
 from core.ledger.database import Database
 from handlers import Context, Event, OrderEvent, Retry
 from tests.integration.workers.conftest import OpenWorkbench
@@ -339,3 +340,21 @@ def test_each_handler_and_key_has_a_cooldown_of_its_own(open_workbench: OpenWork
 
     notes = [d["note"] for event_id in events for d in bench.deliveries(event_id).values()]
     assert notes == ["True"] * 4
+
+
+def test_a_step_whose_beginning_was_committed_without_our_knowing_is_done(
+    open_workbench: OpenWorkbench, database: Database
+) -> None:
+    """The answer to a commit can get lost; the same attempt then begins the step once more."""
+    erp = _Erp()
+
+    def act(event: OrderEvent, ctx: Context) -> None:
+        claim = Claim(event.id, "act", ctx.attempt, NOW)
+        leave_step_begun(database, claim, "purchase-order")
+        ctx.step("purchase-order", erp.order)
+
+    bench = open_workbench(act)
+    event_id = bench.deliver_one(body_of())
+
+    assert bench.delivery(event_id)["status"] == "succeeded"
+    assert erp.orders == 1
