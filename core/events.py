@@ -94,7 +94,7 @@ def parse(raw: bytes) -> Envelope | Malformed:
         return Malformed(f"not JSON: {error}")
     if not isinstance(body, dict):
         return Malformed("not a JSON object")
-    if not _is_name(body.get("event")):
+    if not is_name(body.get("event")):
         return Malformed("no event name: 'event' must be a string of printable characters")
     if not isinstance(body.get("data"), dict):
         return Malformed("no data: 'data' must be an object")
@@ -112,7 +112,7 @@ def parse_time(value: object) -> datetime | None:
         return None
 
 
-def _is_name(value: object) -> bool:
+def is_name(value: object) -> bool:
     """Tell whether a value can name a thing wherever names go: databases, keys, log lines."""
     return isinstance(value, str) and 0 < len(value) <= NAME_MAX_CHARS and value.isprintable()
 
@@ -122,7 +122,7 @@ def entity_of(event_type: str, data: Mapping[str, Any]) -> str | None:
     family = event_type.partition(".")[0]
     for field in _ENTITY_FIELDS.get(family, ()):
         value = data.get(field)
-        if _is_name(value):
+        if is_name(value):
             return f"{_ENTITY_KINDS.get(field, family)}:{value}"
     return None
 

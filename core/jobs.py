@@ -9,7 +9,7 @@ import structlog
 from rq.exceptions import DeserializationError, NoSuchJobError
 from rq.job import Job
 
-from core.events import NAME_MAX_CHARS
+from core.events import is_name
 
 log = structlog.get_logger()
 
@@ -192,10 +192,6 @@ def _are_events(argument: object) -> bool:
 def _is_event(wire: dict[str, object]) -> bool:
     return (
         all(isinstance(value, str) for value in wire.values())
-        and _is_name(wire.get("id"))
-        and _is_name(wire.get("handler", "any"))
+        and is_name(wire.get("id"))
+        and is_name(wire.get("handler", "any"))
     )
-
-
-def _is_name(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= NAME_MAX_CHARS and value.isprintable()

@@ -19,6 +19,9 @@ from core.queue import PENDING_KEY, JobQueue
 
 log = structlog.get_logger()
 
+#: What redis-py raises while Redis can't be reached, or doesn't answer.
+REDIS_AWAY = (redis.ConnectionError, redis.TimeoutError)
+
 #: A worker polls so often, and so soon notices that it should stop.
 _POLL_SECONDS = 1
 
@@ -113,7 +116,7 @@ class LeanWorker(SimpleWorker):
                 found = self._dequeue(None if is_burst else _POLL_SECONDS)
             except DequeueTimeout:
                 continue
-            except (redis.ConnectionError, redis.TimeoutError) as error:
+            except REDIS_AWAY as error:
                 if not is_redis_away:
                     log.error("redis_away", error=str(error), next_step="waiting for it")
                 is_redis_away = True

@@ -19,7 +19,7 @@ from core.ledger.database import Database
 from core.queue import JobQueue, connect
 from core.settings import Settings
 from core.signals import stop_on_signals
-from workers.rq_worker import LeanWorker
+from workers.rq_worker import REDIS_AWAY, LeanWorker
 
 log = structlog.get_logger()
 
@@ -28,8 +28,6 @@ log = structlog.get_logger()
 REDIS_TIMEOUT = timedelta(seconds=5)
 
 _PAUSE_SECONDS = 1.0
-
-_REDIS_AWAY = (redis.ConnectionError, redis.TimeoutError)
 
 Result = TypeVar("Result")
 
@@ -57,7 +55,7 @@ def open_redis(
         StoppedError: We were asked to stop meanwhile.
     """
     connection = connect(settings.redis_url.get_secret_value(), timeout=timeout)
-    _wait_for("redis", lambda: _warn_of_shortcomings(connection), _REDIS_AWAY, stopping)
+    _wait_for("redis", lambda: _warn_of_shortcomings(connection), REDIS_AWAY, stopping)
     return connection
 
 
@@ -94,7 +92,7 @@ def open_worker(
         StoppedError: We were asked to stop meanwhile.
     """
     make = partial(LeanWorker, queue, name=process_name(), stopping=stopping, **options)
-    return _wait_for("redis", make, _REDIS_AWAY, stopping)
+    return _wait_for("redis", make, REDIS_AWAY, stopping)
 
 
 def _wait_for(

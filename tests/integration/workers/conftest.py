@@ -8,17 +8,13 @@ import sqlalchemy as sa
 import structlog
 from sqlmodel import SQLModel
 
-from core.api import EcomLinx
 from core.ledger.database import Database
 from handlers.registry import Handler
 from tests.support.postgres import PostgresServer
-from tests.support.scripted_api import ScriptedApi
 from tests.support.workbench import Clock, Workbench
 from workers.threads import HandlerThreads
 
 OpenWorkbench = Callable[..., Workbench]
-
-KEY = "test-key-1234"
 
 
 @pytest.fixture(scope="session")
@@ -74,17 +70,3 @@ def open_workbench(
         return Workbench(database, clock, threads, handlers, **options)
 
     return open_one
-
-
-@pytest.fixture
-def server() -> Iterator[ScriptedApi]:
-    """An EcomLinx that answers as the test says."""
-    with ScriptedApi() as scripted:
-        yield scripted
-
-
-@pytest.fixture
-def api(server: ScriptedApi) -> Iterator[EcomLinx]:
-    """A client of that EcomLinx."""
-    with EcomLinx(KEY, server.url) as client:
-        yield client

@@ -10,7 +10,8 @@ import pytest
 from core.api import EcomLinx
 from core.redaction import Redactor
 from handlers import Context, Event, Fail, OrderEvent, Retry, Skip
-from tests.integration.workers.conftest import KEY, OpenWorkbench
+from tests.integration.api.examples import KEY
+from tests.integration.workers.conftest import OpenWorkbench
 from tests.support.deliveries import body_of
 from tests.support.ledgers import NOW
 from tests.support.scripted_api import DROPPED, ScriptedApi, error_reply, json_reply
