@@ -37,7 +37,9 @@ def configure(settings: Settings, *, process: str, stream: TextIO | None = None)
         if _is_json(settings.log_format, out)
         else [*shared, *final],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(out),
+        # Not PrintLogger, which with PYTHONUNBUFFERED writes a line and its end apart: processes
+        # that share a pipe would mix them.
+        logger_factory=structlog.WriteLoggerFactory(out),
         cache_logger_on_first_use=True,
     )
     _route_standard_logging(level, out, shared, final)

@@ -1,6 +1,10 @@
 """Log lines, ours and those of the libraries that we use."""
 
 import logging
+import os
+import subprocess
+import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from io import StringIO
@@ -12,6 +16,7 @@ import structlog
 
 from core import logs
 from tests.conftest import SettingsFactory
+from tests.support.processes import ROOT
 
 Write = Callable[[Any], None]
 
@@ -252,3 +257,23 @@ def test_configuring_twice_writes_each_line_once(
     logging.getLogger("lib").warning("look")
 
     assert _line(stream)["event"] == "look"
+
+
+def test_processes_that_share_an_unbuffered_pipe_write_whole_lines() -> None:
+    program = (
+        "import structlog; from core import logs; from core.settings import Settings\n"
+        "logs.configure(Settings(_env_file=None, log_format='json'), process='worker')\n"
+        "log = structlog.get_logger()\n"
+        "for number in range(500): log.info('counted', number=number)"
+    )
+    ours, theirs = os.pipe()
+    writers = [
+        subprocess.Popen([sys.executable, "-u", "-c", program], stdout=theirs, cwd=ROOT)
+        for _ in range(4)
+    ]
+    os.close(theirs)
+    with os.fdopen(ours, "rb") as pipe:
+        lines = pipe.read().splitlines()
+
+    assert [writer.wait() for writer in writers] == [0] * 4
+    assert Counter(orjson.loads(line)["number"] for line in lines) == dict.fromkeys(range(500), 4)
