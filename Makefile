@@ -10,8 +10,11 @@ N ?= 20000
 KILLS ?= 40
 SEED ?= 1
 
+# How often `make bench` repeats each comparison.
+ROUNDS ?= 5
+
 .DEFAULT_GOAL := help
-.PHONY: help setup run test chaos check format lock clean
+.PHONY: help setup run test chaos bench check format lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -38,6 +41,9 @@ chaos: $(READY) ## Kill and cut off everything under load: N= DATABASE= KILLS= S
 	@$(BIN)/python -m tests.chaos --events $(N) --kills $(KILLS) --seed $(SEED) \
 		$(if $(DATABASE),--database $(DATABASE))
 
+bench: $(READY) ## Measure against other systems (Linux; wrk, npm): ONLY=ingest,... ROUNDS=
+	@$(BIN)/python -m tests.bench --rounds $(ROUNDS) $(if $(ONLY),--only $(ONLY))
+
 check: $(READY) ## Lint, formatting, types, import rules, dependencies
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -58,4 +64,4 @@ lock: $(READY) ## Lock the dependencies anew, to their newest versions
 		--group dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 
 clean: ## Remove what was installed and what `make run` has kept
-	rm -rf $(VENV) data
+	rm -rf $(VENV) .bench data

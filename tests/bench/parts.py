@@ -1,0 +1,17 @@
+"""The parts of the benchmark, in the order in which they run."""
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+
+from tests.bench.bench import Bench
+from tests.bench.rows import Row
+
+Measure = Callable[[Bench], list[Row]]
+
+#: Each is a module here with a function `measure`; imported when it runs.
+NAMES = ()
+
+
+def load(names: tuple[str, ...]) -> Mapping[str, Measure]:
+    """The functions of these parts, by name."""
+    return {name: import_module(f"tests.bench.{name}").measure for name in names}
