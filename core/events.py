@@ -88,6 +88,19 @@ def event_id(raw: bytes) -> EventId:
 
 def parse(raw: bytes) -> Envelope | Malformed:
     """Read a raw body; every body that isn't an EcomLinx event answers with the reason."""
+    body = _read(raw)
+    if isinstance(body, Malformed):
+        return body
+    return Envelope(body["event"], parse_time(body.get("created_at")), body["data"])
+
+
+def fault_of(raw: bytes) -> str | None:
+    """Why a raw body isn't an EcomLinx event; None if it is one."""
+    body = _read(raw)
+    return body.reason if isinstance(body, Malformed) else None
+
+
+def _read(raw: bytes) -> dict[str, Any] | Malformed:
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
@@ -98,7 +111,7 @@ def parse(raw: bytes) -> Envelope | Malformed:
         return Malformed("no event name: 'event' must be a string of printable characters")
     if not isinstance(body.get("data"), dict):
         return Malformed("no data: 'data' must be an object")
-    return Envelope(body["event"], parse_time(body.get("created_at")), body["data"])
+    return body
 
 
 def parse_time(value: object) -> datetime | None:

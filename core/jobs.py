@@ -25,9 +25,7 @@ _JOB_FIELDS = frozenset(
     {
         "data",
         "origin",
-        "description",
         "status",
-        "created_at",
         "enqueued_at",
         "number_of_retries",
         "retries_left",
@@ -40,6 +38,9 @@ _JOB_EVENTS_MAX = 1000
 #: Seconds for which Redis remembers a finished job, and a failed one, which may be the only copy.
 RESULT_TTL = 60
 FAILURE_TTL = 30 * 24 * 3600
+
+#: How often RQ runs a job again that failed, or whose worker died, before we look after it.
+JOB_RETRIES = 2
 
 #: Seconds. A batch watches over its own handlers' timeouts; this is for a batch that hangs itself.
 JOB_TIMEOUT = 24 * 3600
@@ -127,6 +128,8 @@ class GuardedJob(Job):
         """Take from a hash what our jobs may differ in; the rest is the same for all of them."""
         known = {k: v for k, v in raw_data.items() if k.decode("ascii", "replace") in _JOB_FIELDS}
         super().restore(known)
+        # RQ's own would repeat the arguments, customers' data included, in its log lines.
+        self.description = "ecomlinx-hooks"
         self.timeout = JOB_TIMEOUT
         self.result_ttl = RESULT_TTL
         self.failure_ttl = FAILURE_TTL

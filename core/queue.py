@@ -3,8 +3,10 @@
 import base64
 import time
 import uuid
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Any, NotRequired, TypedDict
 
 import redis
@@ -12,16 +14,15 @@ import structlog
 from redis.backoff import NoBackoff
 from redis.client import Pipeline
 from redis.retry import Retry as ConnectionRetry
-from rq import Queue, Retry
+from rq import Queue
 from rq.intermediate_queue import IntermediateQueue
-from rq.job import Job
+from rq.job import Job, JobStatus
+from rq.utils import utcformat
 
 from core.events import Arrival, EventId, Source
 from core.jobs import (
     DISPATCH,
-    FAILURE_TTL,
-    JOB_TIMEOUT,
-    RESULT_TTL,
+    JOB_RETRIES,
     SEND_ALERT,
     GuardedJob,
     JSONSerializer,
@@ -37,6 +38,9 @@ BATCH_EVENTS = 64
 
 #: Jobs that are queued or running, by id, with the time in milliseconds at which they were queued.
 PENDING_KEY = "ecomlinx:pending"
+
+#: A command to Redis, word by word.
+Command = tuple[str | bytes | int, ...]
 
 _SEEN_PREFIX = "ecomlinx:seen:"
 _UPKEEP_LOCK_SECONDS = 60
@@ -131,18 +135,24 @@ def open_queue(name: str, connection: "redis.Redis") -> JobQueue:
 
 def enqueue_batch(queue: Queue, events: Iterable[WireEvent], pipeline: "Pipeline") -> str:
     """Add one dispatch job for these events to a transaction; return the job's id."""
-    job_id = _enqueue(queue, DISPATCH, [list(events)], "dispatch", pipeline)
-    pipeline.zadd(PENDING_KEY, {job_id: int(time.time() * 1000)})
+    job_id, commands = batch_commands(queue, events)
+    _add(commands, pipeline)
     return job_id
+
+
+def batch_commands(queue: Queue, events: Iterable[WireEvent]) -> tuple[str, list[Command]]:
+    """The id of a new dispatch job for these events, and what puts it into Redis."""
+    job_id = uuid.uuid4().hex
+    return job_id, [*_enqueueing(queue, DISPATCH, [list(events)], job_id), _pending(job_id)]
 
 
 def requeue_batch(queue: Queue, job: Job, pipeline: "Pipeline") -> None:
     """Add a dispatch job once more to a transaction, with all of its tries before it."""
-    _enqueue(queue, DISPATCH, list(job.args), "dispatch", pipeline, job_id=job.id)
+    _add(_enqueueing(queue, DISPATCH, list(job.args), job.id), pipeline)
     pipeline.zrem(queue.failed_job_registry.key, job.id)
     # RQ would take it for stuck there, and queue it once more.
     pipeline.lrem(queue.intermediate_queue.key, 0, job.id)
-    pipeline.zadd(PENDING_KEY, {job.id: int(time.time() * 1000)})
+    _add([_pending(job.id)], pipeline)
 
 
 def head_queued_at(queue: JobQueue) -> datetime | None:
@@ -154,29 +164,36 @@ def head_queued_at(queue: JobQueue) -> datetime | None:
 
 def enqueue_alert(queue: Queue, fingerprint: str, pipeline: "Pipeline") -> None:
     """Add the job that sends one alert to a transaction."""
-    _enqueue(queue, SEND_ALERT, [fingerprint], "alert", pipeline)
+    _add(_enqueueing(queue, SEND_ALERT, [fingerprint], uuid.uuid4().hex), pipeline)
 
 
-def _enqueue(
-    queue: Queue,
-    function: str,
-    arguments: list[Any],
-    description: str,
-    pipeline: "Pipeline",
-    job_id: str | None = None,
-) -> str:
-    job_id = job_id or uuid.uuid4().hex
-    job = Queue.prepare_data(
-        function,
-        args=arguments,
-        job_id=job_id,
-        # RQ's own description would repeat the arguments, customers' data included, in the clear.
-        description=description,
-        timeout=JOB_TIMEOUT,
-        result_ttl=RESULT_TTL,
-        failure_ttl=FAILURE_TTL,
+def _enqueueing(
+    queue: Queue, function: str, arguments: list[Any], job_id: str
+) -> Iterator[Command]:
+    """What RQ would say to Redis, for the fields that our jobs may differ in.
+
+    Said by us, because RQ takes 200 us for it, and writes a dozen empty fields that take more room
+    in Redis than an event.
+    """
+    data = JSONSerializer.dumps((function, None, arguments, {}))
+    fields: dict[str, str | bytes | int] = {
+        "status": JobStatus.QUEUED.value,
+        "origin": queue.name,
+        "enqueued_at": utcformat(datetime.now(UTC)),
         # Without delay: RQ can lose a job between a failure and a delayed retry.
-        retry=Retry(max=2),
-    )
-    queue.enqueue_many([job], pipeline=pipeline)
-    return job_id
+        "retries_left": JOB_RETRIES,
+        # Level 1: on JSON, higher ones take three times as long for a tenth less.
+        "data": zlib.compress(data, 1),
+    }
+    yield "SADD", queue.redis_queues_keys, queue.key
+    yield "HSET", Job.key_for(job_id), *chain.from_iterable(fields.items())
+    yield "RPUSH", queue.key, job_id
+
+
+def _pending(job_id: str) -> Command:
+    return "ZADD", PENDING_KEY, int(time.time() * 1000), job_id
+
+
+def _add(commands: Iterable[Command], pipeline: "Pipeline") -> None:
+    for command in commands:
+        pipeline.execute_command(*command)  # type: ignore[no-untyped-call]

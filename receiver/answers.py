@@ -1,10 +1,11 @@
 """The receiver's answers, in the error shape that EcomLinx itself uses."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 import orjson
-from starlette.types import Send
+from starlette.types import Message, Send
 
 from core.events import EventId
 
@@ -27,18 +28,24 @@ class Answer(NamedTuple):
         self, send: Send, before_end: Callable[[], Awaitable[None]] | None = None
     ) -> None:
         """Write the answer to the client; it is written whole before `before_end` is called."""
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(self.body)).encode()),
-            *self.headers,
-        ]
-        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send(_start(self.status, len(self.body), self.headers))
         await send(
             {"type": "http.response.body", "body": self.body, "more_body": before_end is not None}
         )
         if before_end is not None:
             await before_end()
             await send({"type": "http.response.body", "body": b""})
+
+
+@lru_cache(maxsize=256)
+def _start(status: int, length: int, headers: tuple[tuple[bytes, bytes], ...]) -> Message:
+    """The beginning of an answer, which is the same for nearly all of them."""
+    lines = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(length).encode()),
+        *headers,
+    ]
+    return {"type": "http.response.start", "status": status, "headers": lines}
 
 
 class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a fault

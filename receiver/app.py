@@ -10,9 +10,11 @@ import redis
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.durability import inspect
 from core.queue import EVENTS_QUEUE, connect, open_queue
@@ -25,15 +27,12 @@ from receiver.keeper import SpoolingKeeper
 from receiver.mode import Mode
 from receiver.readiness import readyz
 from receiver.spool import Spool
-from receiver.transaction import RedisCommit
+from receiver.transaction import AsyncRedisCommit, RedisCommit
 
 WEBHOOK_PATH = "/hooks/ecomlinx"
 
 #: A commit that takes longer goes to the spool.
 COMMIT_TIMEOUT = timedelta(seconds=2)
-
-#: It is two questions to Redis: what has been seen, and then the transaction.
-_ROUND_TRIPS = 2
 
 #: Bodies that may wait for their commit in one process.
 BUFFER_BYTES = 64 * 1024 * 1024
@@ -48,17 +47,22 @@ def create_app(settings: Settings) -> Starlette:
         SettingsError: There is no webhook secret.
     """
     secrets = require_secrets(settings)
-    url, timeout = settings.redis_url.get_secret_value(), COMMIT_TIMEOUT / _ROUND_TRIPS
-    connection = connect(url, timeout=timeout)
-    commit = RedisCommit(
-        open_queue(EVENTS_QUEUE, connection),
-        dedupe_seconds=round(settings.dedupe_days * 24 * 3600),
-    )
+    url = settings.redis_url.get_secret_value()
+    connection = connect(url, timeout=COMMIT_TIMEOUT)
+    queue = open_queue(EVENTS_QUEUE, connection)
+    dedupe_seconds = round(settings.dedupe_days * 24 * 3600)
+    commit = AsyncRedisCommit(url, queue, dedupe_seconds=dedupe_seconds, timeout=COMMIT_TIMEOUT)
     mode = Mode()
-    keeper = SpoolingKeeper(commit, _spool(settings), mode)
-    committer = GroupCommitter(keeper, buffer_bytes=BUFFER_BYTES)
-    lock = settings.data_dir / "spool.drain"
-    drainer = Drainer(_spool(settings), commit, connection.ping, mode, lock)
+    committer = GroupCommitter(
+        SpoolingKeeper(commit, _spool(settings), mode), buffer_bytes=BUFFER_BYTES
+    )
+    drainer = Drainer(
+        _spool(settings),
+        RedisCommit(queue, dedupe_seconds=dedupe_seconds),
+        connection.ping,
+        mode,
+        settings.data_dir / "spool.drain",
+    )
     webhook = WebhookEndpoint(
         committer,
         secrets,
@@ -74,22 +78,41 @@ def create_app(settings: Settings) -> Starlette:
         _calm_garbage_collector()
         log.info("receiver_ready", host=settings.host, port=settings.port, path=WEBHOOK_PATH)
         yield
-        await asyncio.to_thread(committer.close)
+        await committer.close()
         await asyncio.to_thread(drainer.close)
+        await commit.close()
         connection.close()
         log.info("receiver_stopped")
 
     app = Starlette(
         routes=[
-            Route(WEBHOOK_PATH, webhook),
             Route("/healthz", _healthz),
             Route("/readyz", readyz(connection.ping, mode)),
         ],
+        middleware=[Middleware(WebhookFirst, webhook=webhook)],
         lifespan=lifespan,
         exception_handlers={HTTPException: _http_error, Exception: _internal_error},
     )
     app.router.redirect_slashes = False
     return app
+
+
+class WebhookFirst:
+    """Answers webhooks without the router, which takes as long as verifying them.
+
+    Args:
+        app: Everything else.
+        webhook: What answers `WEBHOOK_PATH`.
+    """
+
+    def __init__(self, app: ASGIApp, webhook: ASGIApp) -> None:
+        self._app = app
+        self._webhook = webhook
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass one request on."""
+        is_webhook = scope["type"] == "http" and scope["path"] == WEBHOOK_PATH
+        await (self._webhook if is_webhook else self._app)(scope, receive, send)
 
 
 def _spool(settings: Settings) -> Spool:

@@ -5,10 +5,10 @@ No timer is involved. At low load a commit holds one event; under load it holds 
 """
 
 import asyncio
-import threading
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from enum import Enum, auto
+from itertools import chain
 from typing import NamedTuple, Protocol
 
 import structlog
@@ -22,10 +22,13 @@ BATCH_BYTES = 4 * 1024 * 1024
 #: Whoever waits for a commit at the end has been answered long before this is over.
 _CLOSE_SECONDS = 5.0
 
-log = structlog.get_logger()
-
 #: Nobody waits longer for an answer: two seconds for a Redis that hangs, one for the disk.
 PATIENCE_SECONDS = 3.0
+
+#: How often those are looked for who have waited too long.
+_LOOK_SECONDS = 0.1
+
+log = structlog.get_logger()
 
 
 class Verdict(Enum):
@@ -46,18 +49,18 @@ class BufferFullError(Exception):
 class Committer(Protocol):
     """Something that keeps events for good before it answers."""
 
-    async def commit(self, arrival: Arrival) -> Verdict:
-        """Keep one event; return once it is safe."""
+    def commit(self, arrival: Arrival) -> Awaitable[Verdict]:
+        """Keep one event; what is awaited comes once it is safe."""
 
 
 class Keeper(Protocol):
-    """Where batches go. Called from one thread only."""
+    """Where batches go, one after the other."""
 
     @property
     def most_events(self) -> int:
         """How many events the next batch may have."""
 
-    def keep(self, arrivals: Sequence[Arrival]) -> set[EventId]:
+    async def keep(self, arrivals: Sequence[Arrival]) -> set[EventId]:
         """Keep a batch for good, all of it; return the events that were new.
 
         Raises:
@@ -65,7 +68,7 @@ class Keeper(Protocol):
         """
 
     def close(self) -> None:
-        """Let go of everything, when there will be no further batch."""
+        """Let go of everything, when there will be no further batch; may block."""
 
 
 def has_room(events: int, size: int, body: int, most_events: int = BATCH_EVENTS) -> bool:
@@ -75,14 +78,12 @@ def has_room(events: int, size: int, body: int, most_events: int = BATCH_EVENTS)
 
 class _Waiting(NamedTuple):
     arrival: Arrival
+    since: float
     answer: "asyncio.Future[Verdict]"
 
 
 class GroupCommitter:
-    """Commits events from one thread of its own.
-
-    A thread, because RQ speaks to Redis synchronously, and because the event loop then goes on
-    reading requests while a commit is under way.
+    """Commits the events of one event loop.
 
     Args:
         keeper: Commits one batch after the other.
@@ -95,94 +96,98 @@ class GroupCommitter:
         self._buffer_bytes = buffer_bytes
         self._waiting: deque[_Waiting] = deque()
         self._waiting_bytes = 0
-        self._changed = threading.Condition()
+        self._in_flight: list[_Waiting] = []
+        self._committing: asyncio.Task[None] | None = None
+        self._watch: asyncio.TimerHandle | None = None
         self._closing = False
-        self._thread = threading.Thread(target=self._run, name="commit", daemon=True)
 
     def start(self) -> None:
-        """Begin to take events, answering on the running event loop."""
+        """Begin to take events, on the running event loop."""
         self._loop = asyncio.get_running_loop()
-        self._thread.start()
 
-    async def commit(self, arrival: Arrival) -> Verdict:
-        """Keep one event; return once it is safe.
+    def commit(self, arrival: Arrival) -> "asyncio.Future[Verdict]":
+        """Keep one event; what is awaited comes once it is safe.
+
+        It raises `CommitError` where the event could not be kept, or not in time. Whether Redis has
+        the event, or will have it in a moment, is then unknown.
 
         Raises:
             BufferFullError: Too much is waiting already.
-            CommitError: It could not be kept, or not in time. Whether Redis has the event, or will
-                have it in a moment, is then unknown.
         """
-        waiting = _Waiting(arrival, self._loop.create_future())
-        with self._changed:
-            if self._closing or self._waiting_bytes + len(arrival.raw) > self._buffer_bytes:
-                raise BufferFullError
-            if not self._waiting:
-                # Only then may the other thread be asleep, and waking it costs more than the rest.
-                self._changed.notify()
-            self._waiting.append(waiting)
-            self._waiting_bytes += len(arrival.raw)
+        if self._closing or self._waiting_bytes + len(arrival.raw) > self._buffer_bytes:
+            raise BufferFullError
+        answer = self._loop.create_future()
+        self._waiting.append(_Waiting(arrival, self._loop.time(), answer))
+        self._waiting_bytes += len(arrival.raw)
+        if self._committing is None:
+            self._committing = self._loop.create_task(self._commit_all())
+        if self._watch is None:
+            self._watch = self._loop.call_later(_LOOK_SECONDS, self._look)
+        return answer
+
+    async def close(self) -> None:
+        """Finish the commits in flight, then stop; doesn't wait for long."""
+        self._closing = True
+        if self._committing is not None:
+            await asyncio.wait((self._committing,), timeout=_CLOSE_SECONDS)
+        if self._watch is not None:
+            self._watch.cancel()
+        await asyncio.to_thread(self._keeper.close)
+
+    async def _commit_all(self) -> None:
+        while self._waiting:
+            self._in_flight = self._next_batch()
+            await self._commit_batch(self._in_flight)
+        self._in_flight = []
+        self._committing = None
+
+    async def _commit_batch(self, batch: Sequence[_Waiting]) -> None:
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                return await waiting.answer
-        except TimeoutError:
-            raise CommitError from None
-
-    def close(self) -> None:
-        """Finish the commits in flight, then stop; blocks, though not for a Redis that hangs."""
-        with self._changed:
-            self._closing = True
-            self._changed.notify()
-        self._thread.join(_CLOSE_SECONDS)
-
-    def _run(self) -> None:
-        while batch := self._next_batch():
-            # One wake-up of the loop a batch: one an event would cost more than the event.
-            try:
-                fresh = self._keeper.keep([waiting.arrival for waiting in batch])
-            except CommitError:
-                self._loop.call_soon_threadsafe(_fail, batch, CommitError())
-            except Exception:
-                # This thread outlives whatever happens here: without it every request would hang.
-                log.exception("commit_failed", events=len(batch))
-                self._loop.call_soon_threadsafe(_fail, batch, CommitError())
-            else:
-                self._loop.call_soon_threadsafe(_resolve, batch, _verdicts(batch, fresh))
-        self._keeper.close()
+            fresh = await self._keeper.keep([waiting.arrival for waiting in batch])
+        except CommitError:
+            _fail(batch)
+        except Exception:
+            # Whatever happens here, the next batch has its turn: else every request would hang.
+            log.exception("commit_failed", events=len(batch))
+            _fail(batch)
+        else:
+            _resolve(batch, fresh)
 
     def _next_batch(self) -> list[_Waiting]:
-        with self._changed:
-            while not self._waiting and not self._closing:
-                self._changed.wait()
-            batch: list[_Waiting] = []
-            size, most = 0, self._keeper.most_events
-            while self._waiting:
-                body = len(self._waiting[0].arrival.raw)
-                if not has_room(len(batch), size, body, most):
-                    break
-                size += body
-                batch.append(self._waiting.popleft())
-            self._waiting_bytes -= size
-            return batch
+        batch: list[_Waiting] = []
+        size, most = 0, self._keeper.most_events
+        while self._waiting:
+            body = len(self._waiting[0].arrival.raw)
+            if not has_room(len(batch), size, body, most):
+                break
+            size += body
+            batch.append(self._waiting.popleft())
+        self._waiting_bytes -= size
+        return batch
+
+    def _look(self) -> None:
+        """Answer those who have waited too long; a timer for each of them would cost too much."""
+        self._watch = None
+        late = self._loop.time() - PATIENCE_SECONDS
+        for waiting in chain(self._in_flight, self._waiting):
+            if waiting.since > late:
+                break
+            _fail((waiting,))
+        if self._committing is not None:
+            self._watch = self._loop.call_later(_LOOK_SECONDS, self._look)
 
 
-def _verdicts(batch: Iterable[_Waiting], fresh: set[EventId]) -> list[Verdict]:
-    verdicts = []
+def _resolve(batch: Iterable[_Waiting], fresh: set[EventId]) -> None:
     for waiting in batch:
         # Of several in one batch, the first is the one that was accepted.
         is_first = waiting.arrival.id in fresh
         fresh.discard(waiting.arrival.id)
-        verdicts.append(Verdict.ACCEPTED if is_first else Verdict.DUPLICATE)
-    return verdicts
-
-
-def _resolve(batch: Iterable[_Waiting], verdicts: Iterable[Verdict]) -> None:
-    for waiting, verdict in zip(batch, verdicts, strict=True):
         # A client that has gone away cancelled its request; its event is committed all the same.
         if not waiting.answer.done():
-            waiting.answer.set_result(verdict)
+            waiting.answer.set_result(Verdict.ACCEPTED if is_first else Verdict.DUPLICATE)
 
 
-def _fail(batch: Iterable[_Waiting], error: CommitError) -> None:
+def _fail(batch: Iterable[_Waiting]) -> None:
     for waiting in batch:
         if not waiting.answer.done():
-            waiting.answer.set_exception(error)
+            waiting.answer.set_exception(CommitError())

@@ -8,14 +8,14 @@ found by the next look of any other, or by the first look of its successor.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import redis
 import structlog
 
-from receiver.keeper import CommitToRedis
+from core.events import Arrival
 from receiver.mode import Mode
 from receiver.spool import Batch, Position, Spool
 from receiver.spool_errors import SpoolError
@@ -53,7 +53,7 @@ class Drainer:
     def __init__(
         self,
         spool: Spool,
-        commit_to_redis: CommitToRedis,
+        commit_to_redis: Callable[[Sequence[Arrival]], object],
         ping_redis: Callable[[], object],
         mode: Mode,
         lock: Path,

@@ -8,10 +8,10 @@ import structlog
 from starlette.types import Receive, Scope, Send
 
 from core import signature
-from core.events import Arrival, Malformed, Source, event_id, parse
+from core.events import Arrival, Source, event_id, fault_of
 from receiver import answers
 from receiver.answers import Answer, Refusal
-from receiver.body import ClientGoneError, drain, header, read_body
+from receiver.body import BodyReader, ClientGoneError, drain, header
 from receiver.commit import BufferFullError, CommitError, Committer, Verdict
 from receiver.refusals import RefusalLog
 
@@ -41,8 +41,7 @@ class WebhookEndpoint:
     ) -> None:
         self._committer = committer
         self._secrets = secrets
-        self._max_body_bytes = max_body_bytes
-        self._body_seconds = body_seconds
+        self._bodies = BodyReader(max_bytes=max_body_bytes, seconds=body_seconds)
         self._refusals = RefusalLog()
         # Bound once: an unbound logger makes itself anew at each call, even for lines that nobody
         # wants.
@@ -64,9 +63,7 @@ class WebhookEndpoint:
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         if scope["method"] != "POST":
             raise Refusal(answers.METHOD_NOT_ALLOWED, "method_not_allowed")
-        raw = await read_body(
-            scope, receive, limit=self._max_body_bytes, seconds=self._body_seconds
-        )
+        raw = await self._bodies.read(scope, receive)
         if not signature.is_authentic(raw, header(scope, _SIGNATURE), self._secrets):
             raise Refusal(answers.UNAUTHORIZED, "unauthorized")
         return await self._keep(raw)
@@ -79,13 +76,11 @@ class WebhookEndpoint:
             raise Refusal(answers.UNAVAILABLE, "commit_failed") from None
         except BufferFullError:
             raise Refusal(answers.UNAVAILABLE, "buffer_full") from None
-        parsed = parse(raw)
-        if isinstance(parsed, Malformed):
-            self._log.warning("event_malformed", event_id=arrival.id, reason=parsed.reason)
-            return answers.malformed(arrival.id, parsed.reason)
-        self._log.debug(
-            "event_received", event_id=arrival.id, event_type=parsed.type, verdict=verdict.name
-        )
+        fault = fault_of(raw)
+        if fault is not None:
+            self._log.warning("event_malformed", event_id=arrival.id, reason=fault)
+            return answers.malformed(arrival.id, fault)
+        self._log.debug("event_received", event_id=arrival.id, verdict=verdict.name)
         if verdict is Verdict.DUPLICATE:
             return answers.duplicate(arrival.id)
         return answers.accepted(arrival.id)

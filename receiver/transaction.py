@@ -1,17 +1,66 @@
 """The transaction that puts events into Redis, whether they come from the network or from disk."""
 
+import asyncio
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from itertools import chain
 
 import redis
 from rq import Queue
 
 from core.events import Arrival, EventId
-from core.queue import enqueue_batch, seen_key, to_wire
+from core.queue import batch_commands, seen_key, to_wire
+from receiver.channel import ScriptChannel, Word
 from receiver.commit import has_room
+
+#: One round trip, and all or nothing. KEYS are the events' duplicate markers. If none of them is
+#: there, the commands in ARGV, each behind its length, put a job with all events into Redis, and
+#: then the markers are set: last, so that an event whose job failed isn't taken for a duplicate.
+#: Otherwise nothing is done. Returned are the positions of the markers that were there.
+_SCRIPT = """
+local seen = {}
+for position, marker in ipairs(redis.call('MGET', unpack(KEYS))) do
+    if marker then seen[#seen + 1] = position - 1 end
+end
+if #seen > 0 then return seen end
+local first = 2
+while first <= #ARGV do
+    local last = first + ARGV[first]
+    redis.call(unpack(ARGV, first + 1, last))
+    first = last + 1
+end
+for _, key in ipairs(KEYS) do
+    redis.call('SET', key, '1', 'EX', ARGV[1])
+end
+return seen
+"""
+
+#: Compressing more than so many bytes would keep the event loop from all else for too long.
+_LARGE_BYTES = 256 * 1024
+
+
+class _Transaction:
+    """What a commit of some events says to Redis."""
+
+    def __init__(self, queue: Queue, dedupe_seconds: int) -> None:
+        self._queue = queue
+        self._dedupe_seconds = dedupe_seconds
+
+    def keys(self, arrivals: Sequence[Arrival]) -> list[str]:
+        """The markers."""
+        return [seen_key(arrival.id) for arrival in arrivals]
+
+    def arguments(self, arrivals: Sequence[Arrival]) -> list[Word]:
+        """The rest."""
+        _, commands = batch_commands(self._queue, map(to_wire, arrivals))
+        return [
+            self._dedupe_seconds,
+            *chain.from_iterable((len(command), *command) for command in commands),
+        ]
 
 
 class RedisCommit:
-    """Commits batches of events to Redis. Threads may share it.
+    """Commits events to Redis, waiting for it.
 
     Args:
         queue: Where the dispatch jobs go.
@@ -19,9 +68,8 @@ class RedisCommit:
     """
 
     def __init__(self, queue: Queue, *, dedupe_seconds: int) -> None:
-        self._queue = queue
-        self._redis: redis.Redis = queue.connection
-        self._dedupe_seconds = dedupe_seconds
+        self._transaction = _Transaction(queue, dedupe_seconds)
+        self._script = queue.connection.register_script(_SCRIPT)
 
     def __call__(self, arrivals: Sequence[Arrival]) -> set[EventId]:
         """Put what is new into Redis, one job a batch; return what was new.
@@ -37,25 +85,71 @@ class RedisCommit:
             fresh |= self._commit(batch)
         return fresh
 
-    def _commit(self, arrivals: Sequence[Arrival]) -> set[EventId]:
-        """Look up what has been seen; commit the rest with its duplicate markers."""
-        unique = {arrival.id: arrival for arrival in arrivals}
-        markers = self._redis.mget([seen_key(event_id) for event_id in unique])
-        new = [a for a, marker in zip(unique.values(), markers, strict=True) if marker is None]
-        return self._store(new) if new else set()
+    def _commit(self, batch: Sequence[Arrival]) -> set[EventId]:
+        new = _unique(batch)
+        while new:
+            seen = self._script(self._transaction.keys(new), self._transaction.arguments(new))
+            if not seen:
+                break
+            new = _without(new, seen)
+        return {arrival.id for arrival in new}
 
-    def _store(self, arrivals: Sequence[Arrival]) -> set[EventId]:
-        """Commit events; return those that no other process has committed in the meantime."""
-        with self._redis.pipeline(transaction=True) as pipeline:
-            for arrival in arrivals:
-                pipeline.set(seen_key(arrival.id), b"1", ex=self._dedupe_seconds, nx=True)
-            enqueue_batch(self._queue, map(to_wire, arrivals), pipeline)
-            replies = pipeline.execute()
-        return {
-            arrival.id
-            for arrival, was_set in zip(arrivals, replies, strict=False)
-            if was_set is not None
-        }
+
+class AsyncRedisCommit:
+    """The same on the event loop: a thread would take more time to wake than the commit takes.
+
+    Args:
+        url: The Redis of `queue`.
+        queue: Where the dispatch jobs go.
+        dedupe_seconds: How long Redis remembers what has arrived.
+        timeout: What a commit may take, all in all.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        queue: Queue,
+        *,
+        dedupe_seconds: int,
+        timeout: timedelta,
+    ) -> None:
+        self._transaction = _Transaction(queue, dedupe_seconds)
+        self._channel = ScriptChannel(url, _SCRIPT)
+        self._seconds = timeout.total_seconds()
+
+    async def __call__(self, arrivals: Sequence[Arrival]) -> set[EventId]:
+        """Put what is new into Redis, one job a batch; return what was new.
+
+        Raises:
+            redis.RedisError: As for `RedisCommit`.
+        """
+        fresh: set[EventId] = set()
+        try:
+            async with asyncio.timeout(self._seconds):
+                for batch in batches(arrivals):
+                    fresh |= await self._commit(batch)
+        except TimeoutError:
+            raise redis.TimeoutError(f"Redis took longer than {self._seconds:g} s") from None
+        return fresh
+
+    async def close(self) -> None:
+        """Let go of Redis."""
+        await self._channel.close()
+
+    async def _commit(self, batch: Sequence[Arrival]) -> set[EventId]:
+        new = _unique(batch)
+        while new:
+            arguments = await self._arguments(new)
+            seen = await self._channel.call(self._transaction.keys(new), arguments)
+            if not seen:
+                break
+            new = _without(new, seen)
+        return {arrival.id for arrival in new}
+
+    async def _arguments(self, arrivals: Sequence[Arrival]) -> list[Word]:
+        if sum(len(arrival.raw) for arrival in arrivals) <= _LARGE_BYTES:
+            return self._transaction.arguments(arrivals)
+        return await asyncio.to_thread(self._transaction.arguments, arrivals)
 
 
 def batches(arrivals: Sequence[Arrival]) -> Iterator[Sequence[Arrival]]:
@@ -67,3 +161,12 @@ def batches(arrivals: Sequence[Arrival]) -> Iterator[Sequence[Arrival]]:
             first, size = position, 0
         size += len(arrival.raw)
     yield arrivals[first:]
+
+
+def _unique(arrivals: Sequence[Arrival]) -> list[Arrival]:
+    return list({arrival.id: arrival for arrival in arrivals}.values())
+
+
+def _without(arrivals: Sequence[Arrival], positions: Sequence[int]) -> list[Arrival]:
+    left_out = set(positions)
+    return [arrival for n, arrival in enumerate(arrivals) if n not in left_out]

@@ -1,5 +1,6 @@
 """What the receiver keeps in Redis before it answers."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -87,37 +88,93 @@ def test_lists_each_job_as_pending_since_it_was_queued(
     assert now - 10_000 < score <= now
 
 
-def test_commits_job_marker_and_pending_entry_in_one_transaction(
+def test_commits_job_marker_and_pending_entry_in_one_step(
     receiver: Sender, redis_client: "redis.Redis"
 ) -> None:
     body = body_of()
+    receiver.deliver(body_of())
 
-    with _written(redis_client) as commands:
+    with _written(redis_client) as (commands, inside):
         receiver.deliver(body)
 
-    (job_id,) = open_queue(EVENTS_QUEUE, redis_client).job_ids
-    first, last = commands.index("MULTI"), commands.index("EXEC")
-    inside, outside = commands[first:last], commands[:first] + commands[last + 1 :]
+    greetings = {"HELLO", "CLIENT", "PING"}
+    words = [command.split()[0] for command in commands]
+    assert [word for word in words if word not in greetings] == ["EVALSHA"]
+    job_id = open_queue(EVENTS_QUEUE, redis_client).job_ids[-1]
     for written in (seen_key(event_id(body)), f"rq:job:{job_id}", "rq:queue:events", PENDING_KEY):
         assert any(f" {written} " in f"{command} " for command in inside), written
-    assert {command.split()[0] for command in outside} <= {"MGET", "PING", "CLIENT", "HELLO"}
+
+
+def test_only_what_is_new_in_a_batch_is_queued(
+    start_receiver: Callable[..., Sender], own_redis: RedisServer
+) -> None:
+    receiver = start_receiver(redis_url=own_redis.url)
+    known, new = body_of(), body_of()
+    receiver.deliver(known)
+
+    own_redis.freeze()
+    first = Thread(target=receiver.deliver, args=(body_of(),))
+    first.start()
+    # What arrives while that commit is in flight makes up the next batch.
+    answers: list[int] = []
+    others = Thread(
+        target=lambda: answers.extend(
+            answer.status for answer in receiver.deliver_at_once([known, new, known])
+        )
+    )
+    others.start()
+    time.sleep(0.3)
+    own_redis.thaw()
+    first.join()
+    others.join()
+
+    assert answers == [200, 202, 200]
+    with own_redis.client() as client:
+        assert [len(job) for job in jobs_in(client)] == [1, 1, 1]
+        assert [arrival.raw for arrival in events_in(client)].count(known) == 1
+
+
+def test_a_redis_that_has_forgotten_its_scripts_goes_unnoticed(
+    receiver: Sender, redis_client: "redis.Redis"
+) -> None:
+    receiver.deliver(body_of())
+    redis_client.script_flush()
+
+    assert receiver.deliver(body_of()).status == 202
+    assert len(events_in(redis_client)) == 2
+
+
+def test_an_event_whose_job_failed_is_not_taken_for_a_duplicate(
+    start_receiver: Callable[..., Sender], own_redis: RedisServer
+) -> None:
+    receiver = start_receiver(redis_url=own_redis.url)
+    body = body_of()
+    with own_redis.client() as client:
+        client.set("rq:queue:events", "no list")
+        receiver.deliver(body)
+        assert not client.exists(seen_key(event_id(body)))
+
+        client.delete("rq:queue:events")
+        wait_until(lambda: events_in(client), "the event from the spool")
+        assert [arrival.raw for arrival in events_in(client)] == [body]
 
 
 @contextmanager
-def _written(client: "redis.Redis") -> Iterator[list[str]]:
-    """The commands that Redis is sent by others during the block."""
+def _written(client: "redis.Redis") -> Iterator[tuple[list[str], list[str]]]:
+    """The commands that Redis is sent by others during the block, and those of their scripts."""
     commands: list[str] = []
+    inside: list[str] = []
     end = "the end of the recording"
     with client.monitor() as monitor:  # type: ignore[no-untyped-call]
 
         def record() -> None:
-            while (command := monitor.next_command()["command"]) != f"ECHO {end}":
-                commands.append(command)
+            while (heard := monitor.next_command())["command"] != f"ECHO {end}":
+                (inside if heard["client_type"] == "lua" else commands).append(heard["command"])
 
         thread = Thread(target=record)
         thread.start()
         try:
-            yield commands
+            yield commands, inside
         finally:
             client.echo(end)
             thread.join()

@@ -13,8 +13,9 @@ import pytest
 import redis
 from hypothesis import given
 from hypothesis import strategies as st
-from rq import SimpleWorker
+from rq import Retry, SimpleWorker
 from rq.job import JobStatus
+from rq.utils import str_to_date
 
 from core.events import Arrival, EventId, Source, event_id
 from core.jobs import DISPATCH, SEND_ALERT, GuardedJob, JSONSerializer
@@ -106,9 +107,32 @@ def test_a_job_is_tried_again_at_once_and_says_nothing_of_its_events(
         pipeline.execute()
 
     (job,) = queue.get_jobs()
-    assert job.description == "dispatch"
+    assert job.description == "ecomlinx-hooks"
     assert job.retries_left == 2
     assert job.retry_intervals == [0]
+
+
+def test_a_job_is_what_rq_would_write(redis_client: "redis.Redis") -> None:
+    queue = open_queue(EVENTS_QUEUE, redis_client)
+    wire = to_wire(arrival_of())
+    theirs = queue.enqueue(DISPATCH, [wire], retry=Retry(max=2))
+    their_keys = set(redis_client.keys())
+
+    with redis_client.pipeline() as pipeline:
+        job_id = enqueue_batch(queue, [wire], pipeline)
+        pipeline.execute()
+
+    our_keys = set(redis_client.keys()) - {PENDING_KEY.encode()}
+    assert our_keys == their_keys | {f"rq:job:{job_id}".encode()}
+    assert queue.job_ids == [theirs.id, job_id]
+    expected = redis_client.hgetall(f"rq:job:{theirs.id}")
+    ours = redis_client.hgetall(f"rq:job:{job_id}")
+    for field in (b"status", b"origin", b"retries_left"):
+        assert ours[field] == expected[field]
+    assert [job.args for job in queue.get_jobs()] == [[[wire]]] * 2
+    assert abs(str_to_date(ours[b"enqueued_at"]) - str_to_date(expected[b"enqueued_at"])) < (
+        timedelta(minutes=1)
+    )
 
 
 def test_an_alert_is_a_job_of_a_queue_of_its_own(redis_client: "redis.Redis") -> None:
