@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from core.ledger import schema
 from core.ledger.database import Database, table
 from core.ledger.models import AttemptRecord, DeliveryRecord, DeliveryStatus, EventRecord
-from tests.bench.bench import LOAD_CORE, Bench
+from tests.bench.bench import LOAD_CORE, Bench, on_core
 from tests.support.postgres import PostgresServer
 
 
@@ -25,12 +25,8 @@ def postgres(bench: Bench) -> Iterator[PostgresServer]:
     """A PostgreSQL that syncs each commit to disk, on the core of the load."""
     # Where this isn't set, the server's package warns when it is imported.
     os.environ.setdefault("XDG_RUNTIME_DIR", str(bench.folder))
-    usual = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {LOAD_CORE})
-    try:
+    with on_core(LOAD_CORE):
         server = PostgresServer(is_durable=True)
-    finally:
-        os.sched_setaffinity(0, usual)
     try:
         yield server
     finally:

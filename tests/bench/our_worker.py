@@ -24,6 +24,7 @@ def rate(
     events: int,
     events_per_job: int = BATCH_EVENTS,
     handlers: str = _NOOP,
+    **settings: str,
 ) -> float:
     """Events a second that one worker process of 16 threads handles, outcomes in the ledger.
 
@@ -33,10 +34,12 @@ def rate(
         events: How many wait when it starts.
         events_per_job: How many travel in one job.
         handlers: The module whose handlers they are for.
+        settings: What else the worker finds in its environment.
     """
     with bench.redis() as redis:
         jobs = fill(redis, orders.arrivals(events), events_per_job)
-        with start(bench, redis, ledger_url, handlers) as worker, redis.client() as client:
+        worker_at_work = start(bench, redis, ledger_url, handlers, **settings)
+        with worker_at_work as worker, redis.client() as client:
 
             def done() -> int:
                 pending: int = client.zcard(PENDING_KEY)
