@@ -14,7 +14,8 @@ from tests.support.processes import Process
 from tests.support.redis_server import RedisServer
 
 _DEDUPE_SECONDS = 7 * 24 * 3600
-_NOOP = "tests.bench.handlers.noop"
+#: Handlers that do nothing.
+NOOP = "tests.bench.handlers.noop"
 
 
 def rate(
@@ -23,7 +24,7 @@ def rate(
     *,
     events: int,
     events_per_job: int = BATCH_EVENTS,
-    handlers: str = _NOOP,
+    handlers: str = NOOP,
     **settings: str,
 ) -> float:
     """Events a second that one worker process of 16 threads handles, outcomes in the ledger.
@@ -63,7 +64,7 @@ def fill(redis: RedisServer, arrivals: Sequence[Arrival], events_per_job: int) -
 
 @contextmanager
 def start(
-    bench: Bench, redis: RedisServer, ledger_url: str, handlers: str, **settings: str
+    bench: Bench, redis: RedisServer, ledger_url: str, handlers: str = NOOP, **settings: str
 ) -> Iterator[Process]:
     """Run one worker process on the server's core for as long as the block lasts."""
     folder = bench.new_folder("worker")
