@@ -4,7 +4,7 @@ Ours records each in its SQLite ledger; stock RQ runs a job that does nothing, a
 Measured as `dispatch` is.
 """
 
-from tests.bench import our_worker, rq_peer
+from tests.bench import our_worker, peer_env, rq_peer
 from tests.bench.bench import Bench
 from tests.bench.ledgers import sqlite_ledger
 from tests.bench.rows import Row, at_least, per_second, ratio_of_rounds
@@ -14,6 +14,7 @@ _EVENTS = 3_000
 
 def measure(bench: Bench) -> list[Row]:
     """Against stock RQ without a ledger."""
+    peer_env.install(bench)
     rates = bench.take_turns(
         {
             "ours": lambda: our_worker.rate(

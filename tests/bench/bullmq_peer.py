@@ -5,13 +5,11 @@ import subprocess
 import orjson
 import sqlalchemy as sa
 
-from tests.bench import orders, working_off
-from tests.bench.bench import SERVER_CORE, Bench, plain_environment
+from tests.bench import orders, peer_env, working_off
+from tests.bench.bench import SERVER_CORE, Bench
 from tests.bench.ledgers import require_all_succeeded
-from tests.support.processes import ROOT
 from tests.support.redis_server import RedisServer
 
-_PROGRAMS = ROOT / "tests" / "bench" / "peers"
 _FINISHED = "bull:events:completed"
 
 
@@ -24,12 +22,12 @@ def rate_with_ledger(bench: Bench, ledger_url: str, *, events: int) -> float:
         events: How many wait when it starts.
     """
     path = sa.make_url(ledger_url).database or ""
-    environment = {**plain_environment(), "NODE_PATH": str(bench.peers / "node_modules")}
+    environment = peer_env.environment(bench)
     with bench.redis() as redis:
         _fill(redis, environment, events)
         with (
             bench.start(
-                *("node", str(_PROGRAMS / "bullmq_worker.js"), redis.url, path),
+                *("node", str(peer_env.PROGRAMS / "bullmq_worker.js"), redis.url, path),
                 core=SERVER_CORE,
                 folder=bench.new_folder("bullmq"),
                 environment=environment,
@@ -47,7 +45,7 @@ def _fill(redis: RedisServer, environment: dict[str, str], events: int) -> None:
         for a in orders.arrivals(events)
     ]
     subprocess.run(
-        ["node", str(_PROGRAMS / "bullmq_fill.js"), redis.url],
+        ["node", str(peer_env.PROGRAMS / "bullmq_fill.js"), redis.url],
         input=b"\n".join(lines),
         env=environment,
         check=True,

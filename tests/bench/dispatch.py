@@ -7,43 +7,64 @@ commit to disk. Ours finds full batches, as they arise under load, and commits t
 (claims, then outcomes, so that a crash is noticed); its peers commit once for each event.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from core.queue import BATCH_EVENTS
-from tests.bench import our_worker, rq_peer
+from tests.bench import bullmq_peer, our_worker, peer_env, rq_peer
 from tests.bench.bench import Bench
 from tests.bench.ledgers import postgres, postgres_ledger, sqlite_ledger
 from tests.bench.rows import Row, Target, at_least, per_second, ratio_of_rounds
 
-_OURS = 200 * BATCH_EVENTS
-_RQ = 1_500
+_OURS = "ours"
+_RQ = "RQ SimpleWorker, same rows"
+_BULLMQ = "BullMQ, concurrency 50, same rows"
+
+#: So many that each is at work for some seconds.
+_EVENTS = {_OURS: 200 * BATCH_EVENTS, _RQ: 1_500, _BULLMQ: 10_000}
+
+Side = Callable[[str], float]
 
 
 def measure(bench: Bench) -> list[Row]:
-    """On SQLite and on PostgreSQL."""
-    rows = _compare(bench, "SQLite", partial(sqlite_ledger, bench), at_least(15))
+    """On SQLite, and on PostgreSQL."""
+    peer_env.install(bench)
+    sides: dict[str, Side] = {
+        _OURS: lambda ledger: our_worker.rate(bench, ledger, events=_EVENTS[_OURS]),
+        _RQ: lambda ledger: rq_peer.rate_with_ledger(bench, ledger, events=_EVENTS[_RQ]),
+    }
+    bullmq: dict[str, Side] = {
+        _BULLMQ: lambda ledger: bullmq_peer.rate_with_ledger(bench, ledger, events=_EVENTS[_BULLMQ])
+    }
+    rows = _compare(
+        *(bench, "SQLite", partial(sqlite_ledger, bench), sides | bullmq),
+        {_RQ: at_least(15), _BULLMQ: at_least(1.2)},
+    )
     with postgres(bench) as server:
-        return rows + _compare(bench, "PostgreSQL", partial(postgres_ledger, server), at_least(10))
+        new_ledger = partial(postgres_ledger, server)
+        return rows + _compare(bench, "PostgreSQL", new_ledger, sides, {_RQ: at_least(10)})
 
 
 def _compare(
-    bench: Bench, database: str, new_ledger: Callable[[], str], target: Target
+    bench: Bench,
+    database: str,
+    new_ledger: Callable[[], str],
+    sides: Mapping[str, Side],
+    targets: Mapping[str, Target],
 ) -> list[Row]:
-    rates = bench.take_turns(
-        {
-            "ours": lambda: our_worker.rate(bench, new_ledger(), events=_OURS),
-            "RQ": lambda: rq_peer.rate_with_ledger(bench, new_ledger(), events=_RQ),
-        }
-    )
-    ours, theirs = rates["ours"], rates["RQ"]
+    def measured(rate: Side) -> float:
+        return rate(new_ledger())
+
+    rates = bench.take_turns({name: partial(measured, rate) for name, rate in sides.items()})
+    ours = rates[_OURS]
     return [
         Row(
             f"dispatch, full batches, {database}",
             per_second(ours),
-            "RQ SimpleWorker, same rows",
-            per_second(theirs),
-            ratio_of_rounds(ours, theirs),
+            name,
+            per_second(rates[name]),
+            ratio_of_rounds(ours, rates[name]),
             target,
         )
+        for name, target in targets.items()
     ]

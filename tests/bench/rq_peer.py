@@ -6,40 +6,36 @@ several times slower. It logs warnings only, where ours writes a line for each e
 
 from rq import Queue
 
-from tests.bench import orders, working_off
-from tests.bench.bench import SERVER_CORE, Bench, plain_environment
+from tests.bench import orders, peer_env, working_off
+from tests.bench.bench import SERVER_CORE, Bench
 from tests.bench.ledgers import require_all_succeeded
-from tests.support.processes import ROOT
 from tests.support.redis_server import RedisServer
 
-_JOBS = "tests.bench.peers.rq_jobs"
 _QUEUE = "default"
 
 
 def rate(bench: Bench, *, events: int) -> float:
     """Jobs a second that do nothing and leave nothing behind but RQ's own records."""
-    return _rate(bench, "do_nothing", events, {})
+    return _rate(bench, "rq_jobs.do_nothing", events)
 
 
 def rate_with_ledger(bench: Bench, ledger_url: str, *, events: int) -> float:
     """Jobs a second that write the rows that our worker writes, one transaction a job."""
-    per_second = _rate(bench, "handle", events, {"LEDGER_URL": ledger_url})
+    per_second = _rate(bench, "rq_jobs.handle", events, LEDGER_URL=ledger_url)
     require_all_succeeded(ledger_url, events)
     return per_second
 
 
-def _rate(bench: Bench, function: str, events: int, settings: dict[str, str]) -> float:
-    environment = {**plain_environment(), "PYTHONPATH": str(ROOT), **settings}
-    folder = bench.new_folder("rq")
+def _rate(bench: Bench, function: str, events: int, **settings: str) -> float:
     with bench.redis() as redis:
-        _fill(redis, f"{_JOBS}.{function}", events)
-        command = ("python", "-m", "rq.cli", "worker", "--url", redis.url, "--quiet")
+        _fill(redis, function, events)
+        command = (peer_env.python(bench), "-m", "rq.cli", "worker", "--url", redis.url, "--quiet")
         with (
             bench.start(
                 *(*command, "--worker-class", "rq.SimpleWorker", _QUEUE),
                 core=SERVER_CORE,
-                folder=folder,
-                environment=environment,
+                folder=bench.new_folder("rq"),
+                environment=peer_env.environment(bench, **settings),
             ) as worker,
             redis.client() as client,
         ):
