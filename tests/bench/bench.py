@@ -84,7 +84,7 @@ class Bench:
 
 @contextmanager
 def on_core(core: int) -> Iterator[None]:
-    """Run this process, and whatever it starts, on one core for as long as the block lasts."""
+    """Keep this process, and what it starts, on one core for as long as the block lasts."""
     usual = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})
     try:

@@ -14,7 +14,7 @@ from statistics import median, quantiles
 
 from core.events import event_id
 from tests.bench import orders, our_receiver, our_worker
-from tests.bench.bench import LOAD_CORE, Bench, on_core
+from tests.bench.bench import Bench
 from tests.bench.ledgers import postgres, postgres_ledger, sqlite_ledger
 from tests.bench.rows import Row, at_most
 from tests.support.raw_http import Connection
@@ -69,8 +69,7 @@ def _latencies_ms(bench: Bench, ledger_url: str) -> list[float]:
         )
         cleanup.enter_context(worker).wait_for_line("worker_ready")
         _, port = cleanup.enter_context(our_receiver.start(bench, redis))
-        with on_core(LOAD_CORE):
-            sent = _send_evenly(port, _PER_SECOND * _SECONDS)
+        sent = _send_evenly(port, _PER_SECOND * _SECONDS)
         wait_until(lambda: len(_started(times)) == len(sent), "the last handler")
     started = _started(times)
     counted = list(sent)[_UNCOUNTED:]

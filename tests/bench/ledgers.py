@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from core.ledger import schema
 from core.ledger.database import Database, table
 from core.ledger.models import AttemptRecord, DeliveryRecord, DeliveryStatus, EventRecord
-from tests.bench.bench import LOAD_CORE, Bench, on_core
+from tests.bench.bench import Bench
 from tests.support.postgres import PostgresServer
 
 
@@ -22,11 +22,10 @@ def sqlite_ledger(bench: Bench) -> str:
 
 @contextmanager
 def postgres(bench: Bench) -> Iterator[PostgresServer]:
-    """A PostgreSQL that syncs each commit to disk, on the core of the load."""
+    """A PostgreSQL that syncs each commit to disk, on the core of this process: the load's."""
     # Where this isn't set, the server's package warns when it is imported.
     os.environ.setdefault("XDG_RUNTIME_DIR", str(bench.folder))
-    with on_core(LOAD_CORE):
-        server = PostgresServer(is_durable=True)
+    server = PostgresServer(is_durable=True)
     try:
         yield server
     finally:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from core.queue import PENDING_KEY
 from tests.bench import orders, our_receiver, our_worker
-from tests.bench.bench import LOAD_CORE, Bench, on_core
+from tests.bench.bench import Bench
 from tests.bench.ledgers import postgres, postgres_ledger, require_all_succeeded, sqlite_ledger
 from tests.bench.rows import Row, at_most
 from tests.support.processes import Process
@@ -80,14 +80,14 @@ def _megabytes(bench: Bench, ledger_url: str) -> Mapping[str, tuple[float, float
 
 def _handle(redis: RedisServer, connections: list[Connection], numbers: range) -> None:
     """Send events, as many at once as there are connections; return when all are handled."""
-    with on_core(LOAD_CORE), redis.client() as client:
-        for first in range(0, len(numbers), len(connections)):
-            at_once = list(zip(connections, numbers[first:], strict=False))
-            for connection, number in at_once:
-                connection.send(webhook(orders.body(number)))
-            for connection, _ in at_once:
-                if connection.receive().status != 202:
-                    raise AssertionError("the receiver refuses events")
+    for first in range(0, len(numbers), len(connections)):
+        at_once = list(zip(connections, numbers[first:], strict=False))
+        for connection, number in at_once:
+            connection.send(webhook(orders.body(number)))
+        for connection, _ in at_once:
+            if connection.receive().status != 202:
+                raise AssertionError("the receiver refuses events")
+    with redis.client() as client:
         wait_until(lambda: client.zcard(PENDING_KEY) == 0, "the last event", seconds=400)
 
 
