@@ -25,7 +25,6 @@ from tests.support.waiting import wait_until
 
 _FEW, _MANY = 1_000, 100_000
 _CONNECTIONS = 64
-_MOST_MEGABYTES = {"receiver": 80, "worker": 130}
 _MOST_GROWTH = 1.05
 
 
@@ -36,46 +35,41 @@ def measure(bench: Bench) -> list[Row]:
             "SQLite": partial(sqlite_ledger, bench),
             "PostgreSQL": partial(postgres_ledger, server),
         }
-        found = {database: _megabytes(bench, new()) for database, new in ledgers.items()}
+        found = {
+            database: megabytes(bench, new(), _FEW, _MANY) for database, new in ledgers.items()
+        }
+    rows = _rows("receiver", found["SQLite"]["receiver"], most=80)
+    for database, sizes in found.items():
+        rows += _rows(f"worker, {database}", sizes["worker"], most=130)
+    return rows
+
+
+def _rows(process: str, sizes: tuple[float, float], *, most: float) -> list[Row]:
+    few, many = sizes
+    what, ours = f"resident memory of {process}, {_MANY:,} events", f"{many:.1f} MB"
+    before = f"after {_FEW:,}", f"{few:.1f} MB"
     return [
-        row
-        for database, roles in found.items()
-        for role, (few, many) in roles.items()
-        for row in _rows(f"resident memory, {database}: {role}", _MOST_MEGABYTES[role], few, many)
+        Row(what, ours, value=many, target=at_most(most)),
+        Row(what, ours, *before, many / few, at_most(_MOST_GROWTH)),
     ]
 
 
-def _rows(what: str, most: float, few: float, many: float) -> list[Row]:
-    after = f"{what} after {_MANY:,} events"
-    return [
-        Row(after, f"{many:.1f} MB", value=many, target=at_most(most)),
-        Row(
-            after,
-            f"{many:.1f} MB",
-            f"after {_FEW:,}",
-            f"{few:.1f} MB",
-            many / few,
-            at_most(_MOST_GROWTH),
-        ),
-    ]
-
-
-def _megabytes(bench: Bench, ledger_url: str) -> Mapping[str, tuple[float, float]]:
-    """What receiver and worker have after few events and after many."""
+def megabytes(
+    bench: Bench, ledger_url: str, few: int, many: int
+) -> Mapping[str, tuple[float, float]]:
+    """What receiver and worker have in memory after few events, and after many."""
     with ExitStack() as cleanup:
         redis = cleanup.enter_context(bench.redis())
         worker = cleanup.enter_context(our_worker.start(bench, redis, ledger_url))
         receiver, port = cleanup.enter_context(our_receiver.start(bench, redis))
-        processes = {"receiver": receiver, "worker": worker}
         connections = [cleanup.enter_context(Connection(port)) for _ in range(_CONNECTIONS)]
-        _handle(redis, connections, range(_FEW))
-        few = {role: _resident_megabytes(process) for role, process in processes.items()}
-        bench.say(f"  after {_FEW:,} events: {_told(few)}")
-        _handle(redis, connections, range(_FEW, _MANY))
-        many = {role: _resident_megabytes(process) for role, process in processes.items()}
-        bench.say(f"  after {_MANY:,} events: {_told(many)}")
-    require_all_succeeded(ledger_url, _MANY)
-    return {role: (few[role], many[role]) for role in processes}
+        sizes = []
+        for first, end in ((0, few), (few, many)):
+            _handle(redis, connections, range(first, end))
+            sizes.append([_resident_megabytes(process) for process in (receiver, worker)])
+            bench.say(f"  after {end:,} events: receiver, worker: {sizes[-1]} MB")
+    require_all_succeeded(ledger_url, many)
+    return dict(zip(("receiver", "worker"), zip(*sizes, strict=True), strict=True))
 
 
 def _handle(redis: RedisServer, connections: list[Connection], numbers: range) -> None:
@@ -96,8 +90,4 @@ def _resident_megabytes(process: Process) -> float:
     found = re.search(r"^VmRSS:\s+(\d+) kB$", status, re.MULTILINE)
     if found is None:
         raise AssertionError(f"process {process.pid} has ended:\n{process.output[-5000:]}")
-    return int(found[1]) * 1024 / 1e6
-
-
-def _told(megabytes: Mapping[str, float]) -> str:
-    return ", ".join(f"{role} {value:.1f} MB" for role, value in megabytes.items())
+    return round(int(found[1]) * 1024 / 1e6, 1)
