@@ -1,0 +1,43 @@
+"""Our own sides of the benchmark run: what they measure is not asserted."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from core.queue import BATCH_EVENTS
+from tests.bench import latency, memory, our_worker
+from tests.bench.bench import LOAD_CORE, Bench
+from tests.bench.ledgers import require_all_succeeded, sqlite_ledger
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("taskset") is None or LOAD_CORE not in os.sched_getaffinity(0),
+    reason="needs taskset and two cores",
+)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    """A run of one round, without peers."""
+    return Bench(tmp_path, 1, tmp_path / "peers")
+
+
+@pytest.mark.parametrize("events_per_job", [1, BATCH_EVENTS])
+def test_a_backlog_is_worked_off(bench: Bench, events_per_job: int) -> None:
+    ledger = sqlite_ledger(bench)
+    events = 4 * BATCH_EVENTS
+    assert our_worker.rate(bench, ledger, events=events, events_per_job=events_per_job) > 0
+    require_all_succeeded(ledger, events)
+
+
+def test_the_way_from_the_post_to_the_handler_is_timed(bench: Bench) -> None:
+    times = latency.latencies_ms(bench, sqlite_ledger(bench), 10)
+    assert len(times) == 10
+    assert all(0 < milliseconds < 60_000 for milliseconds in times)
+
+
+def test_memory_is_read_twice(bench: Bench) -> None:
+    found = memory.megabytes(bench, sqlite_ledger(bench), 10, 20)
+    assert set(found) == {"receiver", "worker"}
+    assert all(megabytes > 10 for pair in found.values() for megabytes in pair)
