@@ -5,9 +5,7 @@ from functools import wraps
 from typing import ParamSpec, TypeVar
 
 import click
-from sqlalchemy.exc import OperationalError
 
-from core.ledger.schema import LedgerOutOfDateError
 from core.settings import SettingsError
 
 Arguments = ParamSpec("Arguments")
@@ -21,10 +19,25 @@ def explained(function: Callable[Arguments, Result]) -> Callable[Arguments, Resu
     def wrapper(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         try:
             return function(*args, **kwargs)
-        except (SettingsError, LedgerOutOfDateError) as error:
+        except SettingsError as error:
             raise click.ClickException(str(error)) from None
-        except OperationalError as error:
-            reason = str(error.orig).strip()
-            raise click.ClickException(f"The ledger's database: {reason}") from None
+        except Exception as error:
+            explanation = _of_ledger(error)
+            if explanation is None:
+                raise
+            raise click.ClickException(explanation) from None
 
     return wrapper
+
+
+def _of_ledger(error: Exception) -> str | None:
+    # Imported late: they are half of what a receiver would otherwise keep in memory.
+    from sqlalchemy.exc import OperationalError
+
+    from core.ledger.schema import LedgerOutOfDateError
+
+    if isinstance(error, LedgerOutOfDateError):
+        return str(error)
+    if isinstance(error, OperationalError):
+        return f"The ledger's database: {str(error.orig).strip()}"
+    return None

@@ -6,7 +6,6 @@ from typing import Any
 import click
 
 from core.settings import load
-from handlers.registry import HandlerError
 from ops.errors import explained
 
 
@@ -48,6 +47,7 @@ def receiver() -> None:
 @explained
 def worker(health: tuple[str, int] | None) -> None:
     """Run handlers for the events that have arrived, in WORKER_PROCESSES processes."""
+    from handlers.registry import HandlerError
     from workers.health import Address
     from workers.main import run_workers
 
