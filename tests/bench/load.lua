@@ -1,20 +1,17 @@
--- What wrk sends: the signed requests of a file, one after the other, each of them once.
--- Arguments: the file, the size of a request, how many to leave out at the file's beginning,
--- and "count" to look at each answer's status, which costs wrk some of its speed.
-
--- Answered with an error, and errors end the benchmark.
-local AFTER_THE_LAST = "GET /end-of-file HTTP/1.1\r\nHost: localhost\r\n\r\n"
+-- What wrk sends: the signed requests of a file, one after the other, over and over.
+-- Arguments: the file, the byte at which to begin, and "count" to look at each answer's status,
+-- which costs wrk some of its speed. A request stands behind four digits, its length.
 
 function setup(thread)
   only_thread = thread
 end
 
 function init(args)
-  size = tonumber(args[2])
   file = assert(io.open(args[1], "rb"))
-  assert(file:seek("set", tonumber(args[3]) * size))
-  others = 0
-  if args[4] == "count" then
+  first_byte = tonumber(args[2])
+  file:seek("set", first_byte)
+  sent, others = 0, 0
+  if args[3] == "count" then
     function response(status)
       if status ~= 202 then
         others = others + 1
@@ -24,13 +21,20 @@ function init(args)
 end
 
 function request()
-  return file:read(size) or AFTER_THE_LAST
+  local length = file:read(4)
+  if not length then
+    file:seek("set", first_byte)
+    length = file:read(4)
+  end
+  sent = sent + 1
+  return file:read(tonumber(length))
 end
 
 function done(summary, latency)
   local errors = summary.errors
   io.write(string.format(
-    '{"answers":%d,"microseconds":%d,"failed":%d,"others":%d,"p50":%d,"p99":%d}\n',
+    '{"sent":%d,"answers":%d,"microseconds":%d,"failed":%d,"others":%d,"p50":%d,"p99":%d}\n',
+    only_thread:get("sent"),
     summary.requests,
     summary.duration,
     errors.connect + errors.read + errors.write + errors.timeout + errors.status,

@@ -1,7 +1,6 @@
 """Signed requests, and wrk, which sends each of them once."""
 
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +11,8 @@ from tests.bench import orders
 from tests.bench.bench import LOAD_CORE, Bench, plain_environment
 from tests.support.deliveries import SECRET
 
-#: Beyond what any system here answers in one measurement, so that no event is sent twice.
-REQUESTS = 400_000
-
-#: The first so many are for warming up.
-_WARM_UP_REQUESTS = 100_000
+#: The first of them are for warming up, the others for one measurement.
+_WARM_UP_REQUESTS, _REQUESTS = 60_000, 180_000
 _WARM_UP_SECONDS, _SECONDS = 2, 5
 
 _SCRIPT = Path(__file__).with_suffix(".lua")
@@ -29,28 +25,38 @@ class LoadError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """A file of requests, all of one size, each with another event."""
+    """A file of requests, each with another event, and where those begin that are measured."""
 
     path: Path
-    size_bytes: int
+    measured_at_byte: int
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """How fast answers came: so many a second, and half or 99 % of them within a time."""
+    """How fast answers came.
+
+    Attributes:
+        per_second: How many.
+        p50_ms: Half of them came within so many milliseconds.
+        p99_ms: 99 % of them did.
+        repeated: True if events were sent twice, as there were not enough of them.
+    """
 
     per_second: float
     p50_ms: float
     p99_ms: float
+    repeated: bool
 
 
 def write_requests(bench: Bench) -> Requests:
     """Sign all requests beforehand, so that wrk's core has nothing to do but to send them."""
-    bench.say(f"  signing {REQUESTS:,} events")
+    bench.say(f"  signing {_WARM_UP_REQUESTS + _REQUESTS:,} events")
     path = bench.new_folder("requests") / "requests"
     with path.open("wb") as file:
-        file.writelines(_requests())
-    return Requests(path, path.stat().st_size // REQUESTS)
+        file.writelines(map(_record, range(_WARM_UP_REQUESTS)))
+        measured_at = file.tell()
+        file.writelines(map(_record, range(_WARM_UP_REQUESTS, _WARM_UP_REQUESTS + _REQUESTS)))
+    return Requests(path, measured_at)
 
 
 def measure(port: int, requests: Requests, *, connections: int) -> Answers:
@@ -59,39 +65,43 @@ def measure(port: int, requests: Requests, *, connections: int) -> Answers:
     Raises:
         LoadError: Not everything was accepted.
     """
-    warm_up = _wrk(port, requests, connections, 0, _WARM_UP_SECONDS, "count")
+    warm_up = _wrk(port, requests.path, connections, 0, _WARM_UP_SECONDS, "count")
     if warm_up["others"]:
         raise LoadError(f"{warm_up['others']} of {warm_up['answers']} answers were not 202")
-    told = _wrk(port, requests, connections, _WARM_UP_REQUESTS, _SECONDS, "")
-    rate = told["answers"] / told["microseconds"] * 1e6
-    return Answers(rate, told["p50"] / 1000, told["p99"] / 1000)
+    told = _wrk(port, requests.path, connections, requests.measured_at_byte, _SECONDS, "")
+    return Answers(
+        per_second=told["answers"] / told["microseconds"] * 1e6,
+        p50_ms=told["p50"] / 1000,
+        p99_ms=told["p99"] / 1000,
+        repeated=told["sent"] > _REQUESTS,
+    )
 
 
-def _requests() -> Iterator[bytes]:
-    for number in range(REQUESTS):
-        body = orders.body(number)
-        yield b"\r\n".join(
-            (
-                f"POST {_PATH} HTTP/1.1".encode(),
-                b"Host: localhost",
-                b"User-Agent: EcomLinx-Webhooks/1.0",
-                b"Content-Type: application/json",
-                f"Content-Length: {len(body)}".encode(),
-                f"{signature.HEADER}: {signature.sign(body, SECRET)}".encode(),
-                b"",
-                body,
-            )
+def _record(number: int) -> bytes:
+    """One request, and before it the four digits of its length."""
+    body = orders.body(number)
+    request = b"\r\n".join(
+        (
+            f"POST {_PATH} HTTP/1.1".encode(),
+            b"Host: localhost",
+            b"User-Agent: EcomLinx-Webhooks/1.0",
+            b"Content-Type: application/json",
+            f"Content-Length: {len(body)}".encode(),
+            f"{signature.HEADER}: {signature.sign(body, SECRET)}".encode(),
+            b"",
+            body,
         )
+    )
+    return f"{len(request):04}".encode() + request
 
 
 def _wrk(
-    port: int, requests: Requests, connections: int, skipped: int, seconds: int, mode: str
+    port: int, path: Path, connections: int, first_byte: int, seconds: int, mode: str
 ) -> dict[str, int]:
     command = (
         *("taskset", "--cpu-list", str(LOAD_CORE), "wrk", "--threads=1"),
         *(f"--connections={connections}", f"--duration={seconds}s", f"--script={_SCRIPT}"),
-        *(f"http://127.0.0.1:{port}{_PATH}", "--"),
-        *(str(requests.path), str(requests.size_bytes), str(skipped), mode),
+        *(f"http://127.0.0.1:{port}{_PATH}", "--", str(path), str(first_byte), mode),
     )
     output = subprocess.run(
         command, env=plain_environment(), capture_output=True, text=True, check=True

@@ -9,7 +9,7 @@ from tests.bench.rows import Row
 Measure = Callable[[Bench], list[Row]]
 
 #: Each is a module here with a function `measure`; imported when it runs.
-NAMES: tuple[str, ...] = ("ingest",)
+NAMES: tuple[str, ...] = ("ingest", "redis_memory", "startup")
 
 
 def load(names: tuple[str, ...]) -> Mapping[str, Measure]:
