@@ -53,9 +53,9 @@ def write_requests(bench: Bench) -> Requests:
     bench.say(f"  signing {_WARM_UP_REQUESTS + _REQUESTS:,} events")
     path = bench.new_folder("requests") / "requests"
     with path.open("wb") as file:
-        file.writelines(map(_record, range(_WARM_UP_REQUESTS)))
+        file.writelines(map(record, range(_WARM_UP_REQUESTS)))
         measured_at = file.tell()
-        file.writelines(map(_record, range(_WARM_UP_REQUESTS, _WARM_UP_REQUESTS + _REQUESTS)))
+        file.writelines(map(record, range(_WARM_UP_REQUESTS, _WARM_UP_REQUESTS + _REQUESTS)))
     return Requests(path, measured_at)
 
 
@@ -77,7 +77,7 @@ def measure(port: int, requests: Requests, *, connections: int) -> Answers:
     )
 
 
-def _record(number: int) -> bytes:
+def record(number: int) -> bytes:
     """One request, and before it the four digits of its length."""
     body = orders.body(number)
     request = b"\r\n".join(
