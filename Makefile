@@ -14,7 +14,7 @@ SEED ?= 1
 ROUNDS ?= 5
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test chaos bench check format lock clean
+.PHONY: help setup run test chaos bench check format lock peers clean
 
 help: ## List the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -62,6 +62,12 @@ lock: $(READY) ## Lock the dependencies anew, to their newest versions
 	$(BIN)/uv pip compile -q --universal --upgrade --generate-hashes --no-annotate --no-header \
 		--no-emit-index-url --no-emit-find-links --python-version 3.11 \
 		--group dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+
+peers: $(READY) ## Lock what `make bench` compares with anew, to its newest versions
+	$(BIN)/uv pip compile -q --universal --upgrade --generate-hashes --no-annotate --no-header \
+		--no-emit-index-url --no-emit-find-links --python-version 3.11 \
+		tests/bench/peers/requirements.in -o tests/bench/peers/requirements.txt
+	npm update --prefix tests/bench/peers --package-lock-only --omit-lockfile-registry-resolved
 
 clean: ## Remove what was installed and what `make run` has kept
 	rm -rf $(VENV) .bench data

@@ -41,11 +41,17 @@ def _arguments() -> argparse.Namespace:
         default=parts.NAMES,
         help=f"some of {', '.join(parts.NAMES)}, with commas between",
     )
-    parser.add_argument("--rounds", type=int, default=5, help="of each comparison")
+    parser.add_argument("--rounds", type=_count, default=5, help="of each comparison")
     parser.add_argument(
         "--dry-run", action="store_true", help="print the table, and leave the document alone"
     )
     return parser.parse_args()
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of 1 or more")
+    return int(text)
 
 
 def _chosen(parser: argparse.ArgumentParser, text: str) -> tuple[str, ...]:

