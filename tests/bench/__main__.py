@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from tests.bench import parts, report
-from tests.bench.bench import LOAD_CORE, Bench, on_core
+from tests.bench.bench import Bench
 from tests.bench.rows import Row
 from tests.support.processes import ROOT
 
@@ -21,7 +21,7 @@ def main() -> None:
         sys.exit(f"{', '.join(missing)} not found (Debian: apt install wrk util-linux npm)")
     found: dict[str, list[Row]] = {}
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder, on_core(LOAD_CORE):
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         bench = Bench(Path(folder), arguments.rounds, ROOT / ".bench")
         for name, measure in parts.load(arguments.only).items():
             bench.say(f"{name} ...")
