@@ -7,7 +7,7 @@ import orjson
 import redis
 import structlog
 from rq.exceptions import DeserializationError, NoSuchJobError
-from rq.job import Job
+from rq.job import Job, parse_job_id
 
 from core.events import is_name
 
@@ -90,20 +90,40 @@ class GuardedJob(Job):
             UnreadableJobError: There is something else.
             redis.RedisError: Redis doesn't answer.
         """
+        if connection is None:
+            raise TypeError("a connection to Redis is needed")
         try:
-            job = super().fetch(id, connection=connection, serializer=JSONSerializer)
-        except NoSuchJobError:
-            raise
-        except redis.RedisError as error:
+            raw: Any = connection.hgetall(cls._named(id, connection).key)
+        except redis.ResponseError as error:
             if not str(error).startswith("WRONGTYPE"):
                 raise
             raise cls._unreadable(id, error) from None
+        return cls.read(id, raw, connection)
+
+    @classmethod
+    def read(cls, job_id: str, raw: dict[bytes, bytes], connection: "redis.Redis") -> "GuardedJob":
+        """Read a job from its hash.
+
+        Raises:
+            NoSuchJobError: The hash is empty.
+            UnreadableJobError: It is no job's.
+        """
+        if not raw:
+            raise NoSuchJobError(f"there is no job {job_id}")
+        job = cls._named(job_id, connection)
+        try:
+            job.restore(raw)
         # Whoever can write to Redis can put there what RQ trips over in any of its ways.
         except Exception as error:  # noqa: BLE001
-            raise cls._unreadable(id, error) from None
-        if not isinstance(job, GuardedJob):
-            raise TypeError(f"RQ made a {type(job).__name__}")
+            raise cls._unreadable(job_id, error) from None
         return job
+
+    @classmethod
+    def _named(cls, job_id: str, connection: "redis.Redis") -> "GuardedJob":
+        try:
+            return cls(parse_job_id(job_id), connection=connection, serializer=JSONSerializer)
+        except ValueError as error:
+            raise cls._unreadable(job_id, error) from None
 
     @classmethod
     def fetch_many(

@@ -4,8 +4,9 @@ import base64
 import time
 import uuid
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from itertools import chain
 from typing import Any, NotRequired, TypedDict
 
@@ -13,8 +14,10 @@ import redis
 import structlog
 from redis.backoff import NoBackoff
 from redis.client import Pipeline
+from redis.commands.core import Script
 from redis.retry import Retry as ConnectionRetry
 from rq import Queue
+from rq.exceptions import NoSuchJobError
 from rq.intermediate_queue import IntermediateQueue
 from rq.job import Job, JobStatus
 from rq.utils import utcformat
@@ -45,9 +48,48 @@ Command = tuple[str | bytes | int, ...]
 _SEEN_PREFIX = "ecomlinx:seen:"
 _UPKEEP_LOCK_SECONDS = 60
 
+#: Takes jobs as RQ does, one after the other, until they have so many events; what a job's id says
+#: of its events is enough to tell. Returned are ids and hashes in turn.
+_TAKE = """
+local found = {}
+local room = tonumber(ARGV[1])
+while room > 0 do
+    local id = redis.call('LMOVE', KEYS[1], KEYS[2], 'LEFT', 'RIGHT')
+    if not id then break end
+    local hash = redis.pcall('HGETALL', ARGV[2] .. id)
+    found[#found + 1] = id
+    found[#found + 1] = hash.err and {} or hash
+    room = room - (tonumber(string.match(id, '^(%d+)-')) or tonumber(ARGV[3]))
+end
+return found
+"""
+
 
 class JobQueue(Queue):
     """A queue whose upkeep soon passes to another worker when the one that does it dies."""
+
+    def take(self, events: int) -> "list[GuardedJob | bytes]":
+        """Take waiting jobs until they have so many events; each is then where RQ has it, too.
+
+        Returned is the id alone where a job can't be read.
+
+        Raises:
+            redis.RedisError: Redis is away; whether it has taken some is then unknown.
+        """
+        keys = [self.key, self.intermediate_queue.key]
+        found: list[Any] = self._script(keys, [events, Job.key_for(""), BATCH_EVENTS])
+        return [self._read(*pair) for pair in zip(found[::2], found[1::2], strict=True)]
+
+    @cached_property
+    def _script(self) -> Script:
+        return self.connection.register_script(_TAKE)
+
+    def _read(self, job_id: bytes, fields: Sequence[bytes]) -> "GuardedJob | bytes":
+        try:
+            raw = dict(zip(fields[::2], fields[1::2], strict=True))
+            return GuardedJob.read(job_id.decode("ascii"), raw, self.connection)
+        except (NoSuchJobError, UnicodeDecodeError):
+            return job_id
 
     @classmethod
     def lmove(
@@ -142,8 +184,10 @@ def enqueue_batch(queue: Queue, events: Iterable[WireEvent], pipeline: "Pipeline
 
 def batch_commands(queue: Queue, events: Iterable[WireEvent]) -> tuple[str, list[Command]]:
     """The id of a new dispatch job for these events, and what puts it into Redis."""
-    job_id = uuid.uuid4().hex
-    return job_id, [*_enqueueing(queue, DISPATCH, [list(events)], job_id), _pending(job_id)]
+    wires = list(events)
+    # How many events it has can be told without reading it.
+    job_id = f"{len(wires)}-{uuid.uuid4().hex}"
+    return job_id, [*_enqueueing(queue, DISPATCH, [wires], job_id), _pending(job_id)]
 
 
 def requeue_batch(queue: Queue, job: Job, pipeline: "Pipeline") -> None:

@@ -1,7 +1,9 @@
 """The job that Redis names: brings events and their handlers together."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+
+import structlog
 
 from core.events import Arrival, Envelope, EventId, Malformed, parse
 from core.ledger import claims
@@ -9,31 +11,62 @@ from core.ledger.claims import Admission, Claim, Lease
 from core.queue import WireEvent, from_wire
 from handlers.events import Event, typed
 from workers.assignment import assign, read_events
+from workers.attempt import Attempt
 from workers.batch import Batch
+from workers.intake import Intake
 from workers.runtime import Runtime
+
+log = structlog.get_logger()
 
 Found = tuple[list[Claim], Mapping[EventId, Arrival]]
 
 
 class Dispatcher:
-    """Runs the events of one job after another.
+    """Runs the events of jobs.
 
     Args:
         runtime: What this process has.
         heartbeat: Called at least every second while a job runs, from the job's own thread.
+        intake: Where further jobs come from while one runs.
     """
 
-    def __init__(self, runtime: Runtime, heartbeat: Callable[[], None]) -> None:
+    def __init__(
+        self, runtime: Runtime, heartbeat: Callable[[], None], intake: Intake | None = None
+    ) -> None:
         self._runtime = runtime
         self._heartbeat = heartbeat
+        self._intake = intake
 
-    def run(self, wires: Iterable[WireEvent]) -> None:
+    def run(self, wires: Sequence[WireEvent]) -> None:
         """Admit what is new, claim what is due, run the handlers, record what came of it.
 
         Raises:
             LedgerAwayError: The database is away and the worker has to stop.
         """
-        wires = list(wires)
+        attempts = self._find(wires)
+        # In the hands of a delivery in which a worker has died, others would die with it.
+        is_suspect = any("handler" in wire for wire in wires)
+        take = None if self._intake is None or is_suspect else partial(self._take, self._intake)
+        if self._intake is not None:
+            self._intake.rest()
+        Batch(self._runtime, attempts, self._heartbeat, take).run()
+
+    def _take(self, intake: Intake, room: int) -> list[Attempt]:
+        """Take further jobs along; return what may be attempted of them."""
+        jobs = intake.take(room)
+        if not jobs:
+            return []
+        try:
+            attempts = self._find([wire for job in jobs for wire in job.args[0]])
+        except Exception:
+            # Alone, each fails or works by itself, and RQ counts its tries.
+            intake.give_back(jobs)
+            log.exception("jobs_not_taken_along", jobs=len(jobs))
+            return []
+        intake.forget(jobs)
+        return attempts
+
+    def _find(self, wires: Sequence[WireEvent]) -> list[Attempt]:
         shares = [(EventId(wire["id"]), wire["handler"]) for wire in wires if "handler" in wire]
         known = [from_wire(wire) for wire in wires if "handler" not in wire]
         arrived = {item.id: item for item in known if isinstance(item, Arrival)}
@@ -53,8 +86,7 @@ class Dispatcher:
         find = partial(self._find_work, admissions, event_ids, shares, lease)
         mine, stored = self._runtime.ledger.carry_out(find, self._heartbeat)
         events |= read_events(stored.values())
-        attempts = [assign(self._runtime, claim, events[claim.event_id]) for claim in mine]
-        Batch(self._runtime, attempts, self._heartbeat).run()
+        return [assign(self._runtime, claim, events[claim.event_id]) for claim in mine]
 
     def _admission(
         self, arrival: Arrival, parsed: Envelope | Malformed, event: Event | None

@@ -166,6 +166,9 @@ class LeanWorker(SimpleWorker):
         self._last_beat = time.monotonic()
         try:
             self.maintain_heartbeats(self._job, self.execution)
+            # A job that takes others along may go on for as long as there are any.
+            if self.should_run_maintenance_tasks:
+                self.run_maintenance_tasks()
         except redis.RedisError as error:
             log.warning("heartbeat_failed", error=str(error))
 

@@ -61,6 +61,11 @@ class HandlerThreads:
             self._start()
 
     @property
+    def size(self) -> int:
+        """How many threads work."""
+        return self._size
+
+    @property
     def hanging(self) -> int:
         """How many threads have been given up on and still do what they did."""
         return self._hanging

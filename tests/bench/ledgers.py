@@ -1,7 +1,7 @@
 """Empty ledgers, a new one for each measurement."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
 import sqlalchemy as sa
@@ -37,6 +37,26 @@ def postgres_ledger(server: PostgresServer) -> str:
     url = server.url(server.create_database())
     _upgrade(url)
     return url
+
+
+@contextmanager
+def recorded_attempts(url: str) -> Iterator[Callable[[], int]]:
+    """Tells how many attempts have been recorded since the block began."""
+    number = table(AttemptRecord).c.id
+    with closing(Database(url)) as database:
+
+        def last() -> int:
+            with database.read() as connection:
+                return connection.scalar(sa.select(sa.func.max(number))) or 0
+
+        first = last()
+
+        def count() -> int:
+            with database.read() as connection:
+                newer = sa.select(sa.func.count()).where(number > first)
+                return connection.scalar(newer) or 0
+
+        yield count
 
 
 def require_all_succeeded(url: str, events: int) -> None:

@@ -9,7 +9,7 @@ from core.queue import BATCH_EVENTS, EVENTS_QUEUE, PENDING_KEY, connect, open_qu
 from receiver.transaction import RedisCommit
 from tests.bench import orders, working_off
 from tests.bench.bench import SERVER_CORE, Bench, service_environment
-from tests.bench.ledgers import require_all_succeeded
+from tests.bench.ledgers import recorded_attempts, require_all_succeeded
 from tests.support.processes import Process
 from tests.support.redis_server import RedisServer
 
@@ -38,15 +38,12 @@ def rate(
         settings: What else the worker finds in its environment.
     """
     with bench.redis() as redis:
-        jobs = fill(redis, orders.arrivals(events), events_per_job)
-        worker_at_work = start(bench, redis, ledger_url, handlers, **settings)
-        with worker_at_work as worker, redis.client() as client:
-
-            def done() -> int:
-                pending: int = client.zcard(PENDING_KEY)
-                return events_per_job * (jobs - pending)
-
-            per_second = working_off.measure(worker, done, jobs * events_per_job)
+        fill(redis, orders.arrivals(events), events_per_job)
+        with (
+            start(bench, redis, ledger_url, handlers, **settings) as worker,
+            recorded_attempts(ledger_url) as done,
+        ):
+            per_second = working_off.measure(worker, done, events)
     require_all_succeeded(ledger_url, events)
     return per_second
 
