@@ -51,8 +51,8 @@ class Intake:
     def take(self, room: int) -> list[GuardedJob]:
         """Take jobs until they have `room` events; none where there are none, or Redis is away.
 
-        A job that has to travel alone, or is none of ours, stays in front of the queue, and with it
-        all others: RQ takes it as soon as nothing else runs.
+        A job that has to travel alone, or is none of ours, stays in front of the queue: RQ takes it
+        as soon as nothing else runs, and until then nothing else is taken.
         """
         if room <= 0 or self._clock() < self._next_look or not self._may_take():
             return []

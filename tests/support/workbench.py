@@ -17,6 +17,7 @@ from core.redaction import Redactor
 from handlers.registry import Handler, Registry
 from tests.support.ledgers import NOW, arrival_of
 from workers.dispatch import Dispatcher
+from workers.intake import Intake
 from workers.patience import PatientLedger
 from workers.runtime import Runtime
 from workers.threads import HandlerThreads
@@ -52,6 +53,7 @@ class Workbench:
         clock: The worker's clock.
         threads: What handlers run on.
         handlers: All that this worker has.
+        intake: Where this worker takes further jobs from, if at all.
         options: Further fields of `Runtime`.
     """
 
@@ -61,6 +63,7 @@ class Workbench:
         clock: Clock,
         threads: HandlerThreads,
         handlers: Iterable[Handler | Callable[..., Any]],
+        intake: Intake | None = None,
         **options: Any,
     ) -> None:
         self.database = database
@@ -84,7 +87,7 @@ class Workbench:
             now=clock,
             **chosen,
         )
-        self._dispatcher = Dispatcher(self.runtime, self._beat)
+        self._dispatcher = Dispatcher(self.runtime, self._beat, intake)
 
     def _beat(self) -> None:
         self.beats += 1
