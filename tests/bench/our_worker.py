@@ -37,8 +37,27 @@ def rate(
         handlers: The module whose handlers they are for.
         settings: What else the worker finds in its environment.
     """
+    arrivals = orders.arrivals(events)
+    per_second = work_off(
+        bench, ledger_url, arrivals, events_per_job, handlers, until=events, **settings
+    )
+    require_all_succeeded(ledger_url, events)
+    return per_second
+
+
+def work_off(
+    bench: Bench,
+    ledger_url: str,
+    arrivals: Sequence[Arrival],
+    events_per_job: int = BATCH_EVENTS,
+    handlers: str = NOOP,
+    *,
+    until: int,
+    **settings: str,
+) -> float:
+    """The same with these events; measured until so many are done."""
     with bench.redis() as redis:
-        jobs = fill(redis, orders.arrivals(events), events_per_job)
+        jobs = fill(redis, arrivals, events_per_job)
         worker_at_work = start(bench, redis, ledger_url, handlers, **settings)
         with worker_at_work as worker, redis.client() as client:
 
@@ -46,9 +65,7 @@ def rate(
                 pending: int = client.zcard(PENDING_KEY)
                 return events_per_job * (jobs - pending)
 
-            per_second = working_off.measure(worker, done, jobs * events_per_job)
-    require_all_succeeded(ledger_url, events)
-    return per_second
+            return working_off.measure(worker, done, until)
 
 
 def fill(redis: RedisServer, arrivals: Sequence[Arrival], events_per_job: int) -> int:
