@@ -97,6 +97,8 @@ def _has_delivery(status: str) -> Condition:
 def _among(
     connection: Connection, event_ids: Sequence[str], conditions: Sequence[Condition], limit: int
 ) -> Sequence[Row]:
+    if not event_ids:
+        return []
     query = sa.select(*_BRIEF).where(_EVENT.c.id.in_(event_ids), *conditions)
     # Sorted here: asked for the order, a planner might walk through all events to find it.
     by_id = sorted(connection.execute(query), key=lambda row: str(row.id))
@@ -111,7 +113,10 @@ def _by_types(
         return []
     if len(types) > _TYPES_MAX:
         return connection.execute(_first([*conditions, *_of_type(pattern)], limit)).all()
-    each = [_first([_EVENT.c.type == name, *conditions], limit).subquery() for name in types]
+    each = [
+        _first([_EVENT.c.type == name, *conditions], limit).subquery(f"of_type_{number}")
+        for number, name in enumerate(types)
+    ]
     together = sa.union_all(*map(sa.select, each)).subquery()
     query = sa.select(together).order_by(together.c.received_at.desc(), together.c.id).limit(limit)
     return connection.execute(query).all()
@@ -132,7 +137,7 @@ def _types_like(connection: Connection, pattern: str) -> Sequence[str]:
 def _of_type(pattern: str | None) -> list[Condition]:
     if not pattern:
         return []
-    return [_EVENT.c.type.like(patterns.glob(pattern), escape=patterns.ESCAPE)]
+    return [patterns.fits(_EVENT.c.type, pattern)]
 
 
 def _first(conditions: Sequence[Condition], limit: int) -> "sa.Select[Any]":

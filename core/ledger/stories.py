@@ -77,6 +77,8 @@ def ids_like(database: Database, prefix: str, *, limit: int = 5) -> list[str]:
 
 
 def _deliveries(connection: Connection, event_ids: Sequence[str]) -> dict[str, list[Story]]:
+    if not event_ids:
+        return {}
     rows = connection.execute(
         sa.select(_DELIVERY)
         .where(_DELIVERY.c.event_id.in_(event_ids))
