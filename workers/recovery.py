@@ -24,7 +24,7 @@ TAKEN_FOR = timedelta(seconds=10)
 #: at every sweep. What they lead to is left as it is.
 SET_ASIDE_KEY = "ecomlinx:set-aside"
 
-#: Looking for one in a long queue takes Redis about a millisecond.
+#: Looking for one among 300,000 jobs takes Redis seven milliseconds, in which it does nothing else.
 _CANDIDATES_MAX = 50
 
 
@@ -50,7 +50,9 @@ class Recovery:
         Raises:
             redis.RedisError: Redis is away. What was restored before stays restored.
         """
-        candidates = self._candidates()
+        begun = self._begun()
+        # Those that run are told apart first: Redis would search the whole queue for each of them.
+        candidates = [entry for entry in self._candidates() if entry not in begun]
         live = self._live(candidates)
         lost = [entry for entry in candidates if entry not in live]
         return sum(self._restore(entry) is JobStatus.FAILED for entry in lost)
@@ -65,6 +67,13 @@ class Recovery:
         )
         return _bytes(found)
 
+    def _begun(self) -> set[bytes]:
+        """The jobs that living workers have begun with."""
+        running = self._redis.zrangebyscore(
+            self._queue.started_job_registry.key, time.time(), "+inf"
+        )
+        return _jobs_of(_bytes(running))
+
     def _live(self, candidates: Sequence[bytes]) -> set[bytes]:
         """Those of these jobs that wait after all, or that a living worker has, at one moment."""
         now = time.time()
@@ -77,9 +86,7 @@ class Recovery:
         waiting = {
             job_id for job_id, place in zip(candidates, places, strict=True) if place is not None
         }
-        # What runs is listed as job and execution, with a colon between them.
-        begun = {entry.partition(b":")[0] for entry in _bytes(running)}
-        return waiting | begun | self._just_taken(_bytes(taken))
+        return waiting | _jobs_of(_bytes(running)) | self._just_taken(_bytes(taken))
 
     def _just_taken(self, taken: Iterable[bytes]) -> set[bytes]:
         """Those that haven't stayed for long between the queue and a worker."""
@@ -126,6 +133,11 @@ class Recovery:
 
 def _is_dispatch(job: GuardedJob) -> bool:
     return job.is_ours and job.func_name == DISPATCH
+
+
+def _jobs_of(executions: Iterable[bytes]) -> set[bytes]:
+    """What runs is listed as job and execution, with a colon between them."""
+    return {entry.partition(b":")[0] for entry in executions}
 
 
 def _bytes(values: Iterable[Any]) -> list[bytes]:

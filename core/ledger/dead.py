@@ -93,7 +93,7 @@ def latest(database: Database, which: Which, *, limit: int) -> list[DeadLetter]:
 
 def count(database: Database, which: Which) -> int:
     """How many there are."""
-    query = sa.select(sa.func.count()).select_from(_WITH_EVENTS).where(*conditions(which))
+    query = sa.select(sa.func.count()).select_from(_source(which)).where(*conditions(which))
     with database.read() as connection:
         found: int = connection.execute(query).scalar_one()
     return found
@@ -116,13 +116,18 @@ def tally(database: Database, which: Which) -> list[Tally]:
             sa.func.min(when),
             sa.func.max(when),
         )
-        .select_from(_WITH_EVENTS.outerjoin(_ATTEMPT, last_attempt))
+        .select_from(_source(which).outerjoin(_ATTEMPT, last_attempt))
         .where(*conditions(which))
         .group_by(_DELIVERY.c.handler, _ATTEMPT.c.error_type)
         .order_by(deliveries.desc(), _DELIVERY.c.handler)
     )
     with database.read() as connection:
         return [Tally(*row) for row in connection.execute(query)]
+
+
+def _source(which: Which) -> sa.FromClause:
+    """What has to be read to count them: their events only where those matter."""
+    return _WITH_EVENTS if which.event_type else _DELIVERY
 
 
 def conditions(which: Which) -> list[Condition]:
@@ -134,8 +139,7 @@ def conditions(which: Which) -> list[Condition]:
     if which.handler:
         found.append(_DELIVERY.c.handler == which.handler)
     if which.event_type:
-        pattern = patterns.glob(which.event_type)
-        found.append(_EVENT.c.type.like(pattern, escape=patterns.ESCAPE))
+        found.append(patterns.fits(_EVENT.c.type, which.event_type))
     if which.since:
         found.append(finished_at >= which.since)
     if which.until:

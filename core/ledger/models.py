@@ -57,7 +57,10 @@ class EventRecord(SQLModel, table=True):
     """An event as it arrived; never changed afterwards."""
 
     __tablename__: ClassVar[str] = "event"
-    __table_args__: ClassVar[Any] = (Index("ix_event_received_at", "received_at", "id"),)
+    __table_args__: ClassVar[Any] = (
+        Index("ix_event_received_at", "received_at", "id"),
+        Index("ix_event_type", "type", "received_at"),
+    )
 
     id: str = Field(primary_key=True, max_length=ID_MAX_CHARS)
     type: str | None
@@ -99,6 +102,12 @@ class DeliveryRecord(SQLModel, table=True):
             "finished_at",
             postgresql_where=text("status IN ('dead', 'uncertain')"),
             sqlite_where=text("status IN ('dead', 'uncertain')"),
+        ),
+        Index(
+            "ix_delivery_skipped",
+            "finished_at",
+            postgresql_where=text("status = 'skipped'"),
+            sqlite_where=text("status = 'skipped'"),
         ),
         Index(
             "ix_delivery_lane",

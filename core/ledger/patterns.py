@@ -1,5 +1,7 @@
 """Patterns of SQL's LIKE, made from what people write."""
 
+import sqlalchemy as sa
+
 #: Stands before a character of a pattern that stands for itself.
 ESCAPE = "\\"
 
@@ -12,6 +14,15 @@ def glob(text: str) -> str:
 def beginning(text: str) -> str:
     """A pattern for everything that begins with `text`."""
     return _literal(text) + "%"
+
+
+def fits(column: "sa.Column[str]", text: str) -> sa.ColumnElement[bool]:
+    """Whether a column fits a pattern as `glob` reads it, to be asked of rows that are few already.
+
+    No index is used for it: in SQLite one for a type that half of all rows have would be taken for
+    the best way.
+    """
+    return sa.func.coalesce(column, sa.null()).like(glob(text), escape=ESCAPE)
 
 
 def _literal(text: str) -> str:

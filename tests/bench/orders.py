@@ -44,10 +44,13 @@ def body(number: int) -> bytes:
     )
 
 
-def arrivals(count: int) -> Sequence[Arrival]:
-    """So many events, as the receiver has them once their signature is checked."""
+def arrivals(count: int, first: int = 0) -> Sequence[Arrival]:
+    """So many events, as the receiver has them once their signature is checked.
+
+    They are those from the number `first` on.
+    """
     now = datetime.now(UTC)
-    bodies = (body(number) for number in range(count))
+    bodies = (body(number) for number in range(first, first + count))
     return [Arrival(event_id(raw), raw, now, Source.WEBHOOK) for raw in bodies]
 
 

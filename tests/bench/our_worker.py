@@ -37,15 +37,32 @@ def rate(
         handlers: The module whose handlers they are for.
         settings: What else the worker finds in its environment.
     """
+    arrivals = orders.arrivals(events)
+    per_second = work_off(
+        bench, ledger_url, arrivals, events_per_job, handlers, until=events, **settings
+    )
+    require_all_succeeded(ledger_url, events)
+    return per_second
+
+
+def work_off(
+    bench: Bench,
+    ledger_url: str,
+    arrivals: Sequence[Arrival],
+    events_per_job: int = BATCH_EVENTS,
+    handlers: str = NOOP,
+    *,
+    until: int,
+    **settings: str,
+) -> float:
+    """The same with these events; measured until so many are done."""
     with bench.redis() as redis:
-        fill(redis, orders.arrivals(events), events_per_job)
+        fill(redis, arrivals, events_per_job)
         with (
             start(bench, redis, ledger_url, handlers, **settings) as worker,
             recorded_attempts(ledger_url) as done,
         ):
-            per_second = working_off.measure(worker, done, events)
-    require_all_succeeded(ledger_url, events)
-    return per_second
+            return working_off.measure(worker, done, until)
 
 
 def fill(redis: RedisServer, arrivals: Sequence[Arrival], events_per_job: int) -> int:

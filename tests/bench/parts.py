@@ -17,6 +17,7 @@ NAMES: tuple[str, ...] = (
     "latency",
     "redis_memory",
     "memory",
+    "growth",
     "startup",
 )
 

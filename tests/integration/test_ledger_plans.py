@@ -3,7 +3,7 @@
 import pytest
 
 from core.events import parse
-from core.ledger import claims, due, lanes, outcomes, steps
+from core.ledger import claims, due, lanes, outcomes, steps, stories
 from core.ledger.claims import Admission
 from core.ledger.database import Database
 from core.ledger.models import DeliveryStatus
@@ -51,5 +51,30 @@ def test_a_sweep_finds_what_is_due_by_indexes(database: Database) -> None:
     with plans_of(database) as plans:
         due.release_lost(database, LATER, limit=64)
         due.queue(database, LATER, limit=64, enqueue=lambda _: None)
+
+    assert [plan for plan in plans if scans_a_table(plan)] == []
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {},
+        {"event_type": "order.new"},
+        {"event_type": "order.*"},
+        *({"status": status} for status in DeliveryStatus if status != DeliveryStatus.SUCCEEDED),
+        {"status": "dead", "event_type": "order.*"},
+    ],
+    ids=str,
+)
+def test_events_are_listed_by_indexes(database: Database, filters: dict[str, str]) -> None:
+    with plans_of(database) as plans:
+        stories.latest(database, limit=20, **filters)  # type: ignore[arg-type]
+
+    assert [plan for plan in plans if scans_a_table(plan)] == []
+
+
+def test_an_id_that_is_cut_short_is_found_by_an_index(database: Database) -> None:
+    with plans_of(database) as plans:
+        stories.ids_like(database, "evt_12")
 
     assert [plan for plan in plans if scans_a_table(plan)] == []

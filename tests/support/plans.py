@@ -47,5 +47,6 @@ def scans_a_table(plan: str) -> bool:
     return any("Seq Scan" in line or _SCAN.match(line) for line in lines)
 
 
-#: SQLite says so, too, of an index that holds only some rows, and of values in the statement.
-_SCAN = re.compile(r"SCAN (?!.*(USING|CONSTANT))")
+#: SQLite says so, too, of an index that holds only some rows, of values in the statement, and of
+#: what a part of the statement has found.
+_SCAN = re.compile(r"SCAN (?!\(|(known|of_type_\d+|anon_\d+)\b|.*(USING|CONSTANT))")

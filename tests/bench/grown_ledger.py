@@ -1,0 +1,221 @@
+"""A ledger in which years of a small shop's events, or two months of a large one's, are kept."""
+
+import random
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+import psycopg
+import sqlalchemy as sa
+from psycopg import sql
+
+from core.ledger.database import Database, table
+from core.ledger.models import (
+    AlertRecord,
+    AlertState,
+    AttemptRecord,
+    CooldownRecord,
+    DeliveryRecord,
+    DeliveryStatus,
+    EventRecord,
+)
+from tests.bench import orders
+
+AGE = timedelta(days=60)
+
+_CHUNK_EVENTS = 50_000
+_ALERTS, _COOLDOWNS, _BODIES = 2_000, 20_000, 1_000
+
+#: How often each type comes; the shares of a shop that sells on four channels.
+_TYPES = {
+    "order.new": 40,
+    "order.updated": 25,
+    "inventory.low": 15,
+    "inventory.out_of_stock": 8,
+    "sync.completed": 6,
+    "order.cancelled": 4,
+    "order.returned": 1.8,
+    "listing.suppressed": 0.15,
+    "channel.error": 0.05,
+}
+_HANDLERS = ("fulfilment", "bookkeeping", "stock_alerts")
+_TURNS = _HANDLERS * 2
+
+#: How often each status comes. Nobody lets more than some thousand deliveries lie dead.
+_STATUSES = {
+    DeliveryStatus.SUCCEEDED: 97.6,
+    DeliveryStatus.SKIPPED: 2,
+    DeliveryStatus.DEAD: 0.3,
+    DeliveryStatus.UNCERTAIN: 0.02,
+    DeliveryStatus.RETRYING: 0.03,
+}
+_ENDED = {
+    DeliveryStatus.SUCCEEDED: "succeeded",
+    DeliveryStatus.SKIPPED: "skipped",
+    DeliveryStatus.DEAD: "failed",
+    DeliveryStatus.UNCERTAIN: "failed",
+    DeliveryStatus.RETRYING: "failed",
+}
+
+Row = tuple[Any, ...]
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """The rows of some events, table by table."""
+
+    events: Sequence[Row]
+    deliveries: Sequence[Row]
+    attempts: Sequence[Row]
+
+
+def fill(url: str, events: int, say: Say) -> None:
+    """Put so many events of the last 60 days into an empty ledger, with all that belongs to them.
+
+    One in five has two deliveries. Nothing is due, and some deliveries wait for a person.
+    """
+    now = datetime.now(UTC)
+    with closing(Database(url)) as database:
+        write = _sqlite_writer(database) if database.is_sqlite else _postgresql_writer(database)
+        for first in range(0, events, _CHUNK_EVENTS):
+            rows = _rows(range(first, min(first + _CHUNK_EVENTS, events)), events, now)
+            write(table(EventRecord), rows.events)
+            write(table(DeliveryRecord), rows.deliveries)
+            write(table(AttemptRecord), rows.attempts)
+            if (first + _CHUNK_EVENTS) % 500_000 == 0:
+                say(f"  {first + _CHUNK_EVENTS:,} events in the ledger")
+        write(table(AlertRecord), list(_alerts(now)))
+        write(table(CooldownRecord), list(_cooldowns(now)))
+        _settle(database)
+
+
+def _sqlite_writer(database: Database) -> Callable[[sa.Table, Sequence[Row]], None]:
+    def write(target: sa.Table, rows: Sequence[Row]) -> None:
+        names = _columns(target)
+        marks = ", ".join("?" * len(names))
+        statement = f"INSERT INTO {target.name} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608
+        with closing(sqlite3.connect(str(database.url.database))) as connection, connection:
+            # Random keys: with a small cache each row would be a page to read and write again.
+            connection.execute("PRAGMA cache_size=-2000000")
+            connection.execute("PRAGMA synchronous=OFF")
+            connection.executemany(statement, map(_for_sqlite, rows))
+
+    return write
+
+
+def _postgresql_writer(database: Database) -> Callable[[sa.Table, Sequence[Row]], None]:
+    def write(target: sa.Table, rows: Sequence[Row]) -> None:
+        statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
+            sql.Identifier(target.name), sql.SQL(", ").join(map(sql.Identifier, _columns(target)))
+        )
+        with psycopg.connect(_address(database)) as connection, connection.cursor() as cursor:
+            cursor.execute("SET synchronous_commit = off")
+            with cursor.copy(statement) as copy:
+                for row in rows:
+                    copy.write_row(row)
+
+    return write
+
+
+def _settle(database: Database) -> None:
+    """Let the database do now what it would do in the background within the hour."""
+    if database.is_sqlite:
+        with closing(sqlite3.connect(str(database.url.database))) as file:
+            file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return
+    with psycopg.connect(_address(database), autocommit=True) as connection:
+        connection.execute("VACUUM ANALYZE")
+        connection.execute("CHECKPOINT")
+
+
+def _address(database: Database) -> str:
+    url = database.url.set(drivername="postgresql")
+    return url.render_as_string(hide_password=False)
+
+
+def _columns(target: sa.Table) -> list[str]:
+    return [column.name for column in target.c if column.name != "id" or target.name != "attempt"]
+
+
+def _for_sqlite(row: Row) -> Row:
+    return tuple(
+        value.strftime("%Y-%m-%d %H:%M:%S.%f") if isinstance(value, datetime) else value
+        for value in row
+    )
+
+
+def _rows(numbers: range, total: int, now: datetime) -> _Rows:
+    chance = random.Random(numbers.start)  # noqa: S311 - it shall be the same each time
+    types = chance.choices(list(_TYPES), list(_TYPES.values()), k=len(numbers))
+    bodies = [orders.body(number) for number in range(_BODIES)]
+    events, deliveries = [], []
+    for number, event_type in zip(numbers, types, strict=True):
+        event_id = f"evt_{chance.getrandbits(128):032x}"
+        received_at = now - AGE + AGE * (number / total)
+        malformed = number % 10_000 == 0
+        events.append(
+            (
+                event_id,
+                None if malformed else event_type,
+                None if malformed else f"order:ord_{number // 3:09}",
+                "webhook",
+                None if malformed else received_at.replace(microsecond=0),
+                received_at,
+                bodies[number % _BODIES],
+                malformed,
+            )
+        )
+        if not malformed:
+            handlers = _TURNS[number % 3 : number % 3 + 1 + (number % 5 == 0)]
+            deliveries += [(event_id, handler, received_at) for handler in handlers]
+    return _Rows(events, *_outcomes(deliveries, chance, now))
+
+
+def _outcomes(
+    shares: Sequence[tuple[str, str, datetime]], chance: random.Random, now: datetime
+) -> tuple[list[Row], list[Row]]:
+    deliveries, attempts = [], []
+    statuses = chance.choices(list(_STATUSES), list(_STATUSES.values()), k=len(shares))
+    for (event_id, handler, received_at), status in zip(shares, statuses, strict=True):
+        began, count = received_at + timedelta(milliseconds=12), 1
+        error = None
+        if status in {DeliveryStatus.DEAD, DeliveryStatus.RETRYING}:
+            count, error = 3, "HTTPError: 503 Service Unavailable"
+        retried_at = now + timedelta(hours=6) if status is DeliveryStatus.RETRYING else None
+        finished_at = None if retried_at else began + timedelta(minutes=2 * count - 2, seconds=1)
+        deliveries.append(
+            (
+                *(event_id, handler, status.value, count, began, began, retried_at),
+                *(None, None, 0, 0, finished_at, None, None, error),
+            )
+        )
+        attempts += [
+            (
+                *(event_id, handler, number, began, 41.7, _ENDED[status]),
+                *(error and "HTTPError", error and "503 Service Unavailable", None),
+                *("worker-1:4711", "[]"),
+            )
+            for number in range(1, count + 1)
+        ]
+    return deliveries, attempts
+
+
+def _alerts(now: datetime) -> Iterator[Row]:
+    for number in range(_ALERTS):
+        raised = now - AGE * (number / _ALERTS)
+        yield (
+            *(f"low_stock:sku-{number}", AlertState.SENT.value, "warning", "Low stock"),
+            *("3 left", orjson.dumps({"sku": str(number)}).decode(), None, "stock_alerts"),
+            *(0, raised, raised, raised, None, 0, "[]", None),
+        )
+
+
+def _cooldowns(now: datetime) -> Iterable[Row]:
+    for number in range(_COOLDOWNS):
+        over = now - AGE * (number / _COOLDOWNS)
+        yield ("stock_alerts", f"sku-{number}", f"evt_{number:032x}", over)
