@@ -7,7 +7,7 @@ import orjson
 import redis
 import structlog
 from rq.exceptions import DeserializationError, NoSuchJobError
-from rq.job import Job, parse_job_id
+from rq.job import Job, JobStatus, parse_job_id
 
 from core.events import is_name
 
@@ -26,11 +26,13 @@ _JOB_FIELDS = frozenset(
         "data",
         "origin",
         "status",
-        "enqueued_at",
         "number_of_retries",
         "retries_left",
     }
 )
+
+#: The queue of the jobs that the receiver writes.
+EVENTS_QUEUE_NAME = "events"
 
 #: Ours hold far fewer. More than this would not fit into one statement of the ledger.
 _JOB_EVENTS_MAX = 1000
@@ -41,6 +43,14 @@ FAILURE_TTL = 30 * 24 * 3600
 
 #: How often RQ runs a job again that failed, or whose worker died, before we look after it.
 JOB_RETRIES = 2
+
+#: What a waiting job's hash need not say: each field takes as much room in Redis as a tenth of an
+#: event.
+_USUAL_FIELDS = {
+    b"status": JobStatus.QUEUED.value.encode(),
+    b"origin": EVENTS_QUEUE_NAME.encode(),
+    b"retries_left": str(JOB_RETRIES).encode(),
+}
 
 #: Seconds. A batch watches over its own handlers' timeouts; this is for a batch that hangs itself.
 JOB_TIMEOUT = 24 * 3600
@@ -147,7 +157,7 @@ class GuardedJob(Job):
     def restore(self, raw_data: dict[bytes, bytes]) -> None:
         """Take from a hash what our jobs may differ in; the rest is the same for all of them."""
         known = {k: v for k, v in raw_data.items() if k.decode("ascii", "replace") in _JOB_FIELDS}
-        super().restore(known)
+        super().restore(_USUAL_FIELDS | known)
         # RQ's own would repeat the arguments, customers' data included, in its log lines.
         self.description = "ecomlinx-hooks"
         self.timeout = JOB_TIMEOUT

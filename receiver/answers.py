@@ -92,6 +92,7 @@ COMPRESSED = error(
     "Send the body uncompressed: the signature is over its bytes",
     _CLOSE,
 )
+INTERNAL_ERROR = error(500, "internal_error", "The receiver failed: send the event again")
 UNAVAILABLE = error(
     503, "unavailable", "The event could not be kept: send it again", {"Retry-After": "5"}
 )

@@ -5,12 +5,12 @@ import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
 import redis
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -84,12 +84,12 @@ def create_app(settings: Settings) -> Starlette:
         connection.close()
         log.info("receiver_stopped")
 
-    app = Starlette(
+    app = Receiver(
+        webhook,
         routes=[
             Route("/healthz", _healthz),
             Route("/readyz", readyz(connection.ping, mode)),
         ],
-        middleware=[Middleware(WebhookFirst, webhook=webhook)],
         lifespan=lifespan,
         exception_handlers={HTTPException: _http_error, Exception: _internal_error},
     )
@@ -97,22 +97,26 @@ def create_app(settings: Settings) -> Starlette:
     return app
 
 
-class WebhookFirst:
-    """Answers webhooks without the router, which takes as long as verifying them.
+class Receiver(Starlette):
+    """A Starlette application that answers webhooks before it comes to middleware and routes.
+
+    Those take as long as verifying a webhook does.
 
     Args:
-        app: Everything else.
-        webhook: What answers `WEBHOOK_PATH`.
+        webhook: What answers `WEBHOOK_PATH`, and whatever goes wrong with it.
+        options: Those of Starlette.
     """
 
-    def __init__(self, app: ASGIApp, webhook: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, webhook: ASGIApp, **options: Any) -> None:
+        super().__init__(**options)
         self._webhook = webhook
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass one request on."""
-        is_webhook = scope["type"] == "http" and scope["path"] == WEBHOOK_PATH
-        await (self._webhook if is_webhook else self._app)(scope, receive, send)
+        """Answer one request, or see the application through its life."""
+        if scope["type"] == "http" and scope["path"] == WEBHOOK_PATH:
+            await self._webhook(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 def _spool(settings: Settings) -> Spool:
@@ -145,7 +149,7 @@ async def _http_error(_: Request, error: Exception) -> Response:
 
 async def _internal_error(_: Request, error: Exception) -> Response:
     log.error("request_failed", exc_info=error)
-    answer = answers.error(500, "internal_error", "The receiver failed: send the event again")
+    answer = answers.INTERNAL_ERROR
     return Response(answer.body, answer.status, media_type="application/json")
 
 

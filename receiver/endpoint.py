@@ -57,6 +57,10 @@ class WebhookEndpoint:
             await refusal.answer.send(send, rest)
         except ClientGoneError:
             return
+        # What this is for can't be known; the sender is told to send it again.
+        except Exception:  # noqa: BLE001
+            self._log.exception("request_failed")
+            await answers.INTERNAL_ERROR.send(send)
         else:
             await answer.send(send)
 

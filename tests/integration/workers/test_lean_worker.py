@@ -106,7 +106,7 @@ def test_runs_what_is_queued(
     open_worker(redis_url).work(burst=True)
 
     assert len(dispatcher.jobs) == 3
-    assert [_job(redis_client, job_id).get_status() for job_id in ids] == [JobStatus.FINISHED] * 3
+    assert [_job(redis_client, job_id).get_status(refresh=False) for job_id in ids] == [JobStatus.FINISHED] * 3
     assert redis_client.zcard(PENDING_KEY) == 0
 
 
@@ -131,7 +131,7 @@ def test_a_job_that_fails_is_tried_again_and_stays_pending(
     open_worker(redis_url).work(burst=True)
 
     assert len(dispatcher.jobs) == 3
-    assert _job(redis_client, job_id).get_status() is JobStatus.FAILED
+    assert _job(redis_client, job_id).get_status(refresh=False) is JobStatus.FAILED
     assert redis_client.zscore(PENDING_KEY, job_id) is not None
 
 
@@ -147,7 +147,7 @@ def test_a_job_that_works_at_its_second_try_is_done(
     dispatcher.act = fail_once
     open_worker(redis_url).work(burst=True)
 
-    assert _job(redis_client, job_id).get_status() is JobStatus.FINISHED
+    assert _job(redis_client, job_id).get_status(refresh=False) is JobStatus.FINISHED
     assert redis_client.zcard(PENDING_KEY) == 0
 
 
@@ -211,8 +211,8 @@ def test_a_job_that_names_another_function_is_not_run(
 
     open_worker(redis_url).work(burst=True)
 
-    assert _job(redis_client, job.id).get_status() is JobStatus.FAILED
-    assert _job(redis_client, ours).get_status() is JobStatus.FINISHED
+    assert _job(redis_client, job.id).get_status(refresh=False) is JobStatus.FAILED
+    assert _job(redis_client, ours).get_status(refresh=False) is JobStatus.FINISHED
     assert len(dispatcher.jobs) == 1
 
 
@@ -245,7 +245,7 @@ def test_a_job_that_was_lost_when_it_was_taken_is_found_again(
     open_worker(redis_url, "worker-2").work(burst=True)
 
     assert len(dispatcher.jobs) == 1
-    assert _job(redis_client, job_id).get_status() is JobStatus.FINISHED
+    assert _job(redis_client, job_id).get_status(refresh=False) is JobStatus.FINISHED
     assert redis_client.zcard(PENDING_KEY) == 0
 
 
@@ -265,7 +265,7 @@ def test_a_job_whose_worker_died_in_it_is_run_again(
     open_worker(redis_url, "worker-2").work(burst=True)
 
     assert len(dispatcher.jobs) == 1
-    assert _job(redis_client, job_id).get_status() is JobStatus.FINISHED
+    assert _job(redis_client, job_id).get_status(refresh=False) is JobStatus.FINISHED
 
 
 def test_a_lease_on_a_job_is_short_and_kept_by_its_own_heartbeat(
@@ -322,7 +322,7 @@ def test_stops_after_the_job_that_it_is_in(
     open_worker(redis_url).work()
 
     assert len(dispatcher.jobs) == 1
-    assert sorted(str(_job(redis_client, job_id).get_status().value) for job_id in ids) == [
+    assert sorted(str(_job(redis_client, job_id).get_status(refresh=False).value) for job_id in ids) == [
         "finished",
         "queued",
     ]
@@ -439,7 +439,7 @@ def test_begins_anew_when_redis_failed_in_a_job(
         dispatcher.act = lambda: executions.append(_leases(client))
         worker.work(burst=True)
 
-        assert _job(client, second).get_status() is JobStatus.FINISHED
+        assert _job(client, second).get_status(refresh=False) is JobStatus.FINISHED
         # The first job's lease runs out by itself; then it is tried again.
         assert len(executions[0]) == 2
         assert len(_leases(client)) == 1
