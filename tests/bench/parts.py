@@ -1,12 +1,12 @@
 """The parts of the benchmark, in the order in which they run."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 
 from tests.bench.bench import Bench
-from tests.bench.rows import Row
+from tests.bench.rows import Line
 
-Measure = Callable[[Bench], list[Row]]
+Measure = Callable[[Bench], Sequence[Line]]
 
 #: Each is a module here with a function `measure`; imported when it runs.
 NAMES: tuple[str, ...] = (
@@ -18,6 +18,7 @@ NAMES: tuple[str, ...] = (
     "redis_memory",
     "memory",
     "startup",
+    "capacity",
 )
 
 

@@ -2,22 +2,26 @@
 
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 
 from tests.bench import machine
-from tests.bench.rows import Row
+from tests.bench.rows import Cells, Line
 from tests.support.processes import ROOT
 
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 
-_HEADINGS = ("what", "ours", "compared with", "theirs", "value", "to reach", "reached")
+
+def as_text(rows: Sequence[Line]) -> str:
+    """The rows as columns, those of one kind below each other."""
+    tables = groupby(rows, key=attrgetter("headings"))
+    return "\n\n".join(_as_columns([headings, *map(_cells, its)]) for headings, its in tables)
 
 
-def as_text(rows: Sequence[Row]) -> str:
-    """The rows as columns."""
-    lines = [_HEADINGS, *map(_cells, rows)]
+def _as_columns(lines: Sequence[Cells]) -> str:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
@@ -25,7 +29,7 @@ def as_text(rows: Sequence[Row]) -> str:
     )
 
 
-def write(found: Mapping[str, Sequence[Row]], *, rounds: int, document: Path = DOCUMENT) -> None:
+def write(found: Mapping[str, Sequence[Line]], *, rounds: int, document: Path = DOCUMENT) -> None:
     """Replace the sections of these parts in the document, and the machine's description.
 
     What people have written around the sections stays as it is.
@@ -39,14 +43,12 @@ def write(found: Mapping[str, Sequence[Row]], *, rounds: int, document: Path = D
     document.write_text(text)
 
 
-def _cells(row: Row) -> tuple[str, ...]:
-    value = "" if row.value is None else f"{row.value:.3g}"
-    target = str(row.target or "")
-    return (row.what, row.ours, row.compared_with, row.theirs, value, target, row.verdict)
+_cells: Callable[[Line], Cells] = attrgetter("cells")
 
 
-def _as_markdown(rows: Sequence[Row]) -> str:
-    lines = [_HEADINGS, ("---",) * len(_HEADINGS), *map(_cells, rows)]
+def _as_markdown(rows: Sequence[Line]) -> str:
+    headings = rows[0].headings
+    lines = [headings, ("---",) * len(headings), *map(_cells, rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
