@@ -31,7 +31,7 @@ def main() -> None:
     print(table)  # noqa: T201
     print(f"\n{(time.monotonic() - began) / 60:.0f} minutes")  # noqa: T201
     if not arguments.dry_run:
-        report.write(found, rounds=arguments.rounds)
+        report.write_all(found, rounds=arguments.rounds)
 
 
 def _arguments() -> argparse.Namespace:

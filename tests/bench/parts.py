@@ -22,6 +22,10 @@ NAMES: tuple[str, ...] = (
 )
 
 
+#: Where a part's figures are written, if not to the usual page.
+DOCUMENTS: Mapping[str, str] = {"capacity": "capacity.md"}
+
+
 def load(names: tuple[str, ...]) -> Mapping[str, Measure]:
     """The functions of these parts, by name."""
     return {name: import_module(f"tests.bench.{name}").measure for name in names}

@@ -8,7 +8,7 @@ from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 
-from tests.bench import machine
+from tests.bench import examples, machine, parts
 from tests.bench.rows import Cells, Line
 from tests.support.processes import ROOT
 
@@ -29,10 +29,23 @@ def _as_columns(lines: Sequence[Cells]) -> str:
     )
 
 
+def write_all(found: Mapping[str, Sequence[Line]], *, rounds: int) -> None:
+    """Write each part to the page that it belongs to."""
+    for document, names in groupby(sorted(found, key=document_of), key=document_of):
+        write({name: found[name] for name in names}, rounds=rounds, document=document)
+
+
+def document_of(part: str) -> Path:
+    """The page that a part's figures belong to."""
+    return DOCUMENT.with_name(parts.DOCUMENTS.get(part, DOCUMENT.name))
+
+
 def write(found: Mapping[str, Sequence[Line]], *, rounds: int, document: Path = DOCUMENT) -> None:
     """Replace the sections of these parts in the document, and the machine's description.
 
     What people have written around the sections stays as it is.
+
+    What the document shows of `tests.bench.plan` is told anew, from the figures that are there now.
 
     Raises:
         SystemExit: The document has no place for a part.
@@ -40,7 +53,7 @@ def write(found: Mapping[str, Sequence[Line]], *, rounds: int, document: Path = 
     text = _replaced(document.read_text(), "machine", machine.describe())
     for part, rows in found.items():
         text = _replaced(text, part, f"{_as_markdown(rows)}\n\n{_origin(part, rounds)}")
-    document.write_text(text)
+    document.write_text(examples.told_anew(text))
 
 
 _cells: Callable[[Line], Cells] = attrgetter("cells")
@@ -70,5 +83,5 @@ def _replaced(text: str, name: str, content: str) -> str:
     begin, end = f"<!-- {name}: measured -->", f"<!-- {name}: end -->"
     pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
     if not pattern.search(text):
-        raise SystemExit(f"{DOCUMENT.name} has no place for {name}: add {begin} and {end}")
+        raise SystemExit(f"the page has no place for {name}: add {begin} and {end}")
     return pattern.sub(lambda _: f"{begin}\n{content}\n{end}", text)

@@ -141,9 +141,9 @@ def _while_working_off(
     wait_until(lambda: only(most), "the first of the backlog", seconds=60)
     # Reading takes a moment, in which the worker goes on.
     left_before, before, left_after = client.zcard(PENDING_KEY), read(), client.zcard(PENDING_KEY)
-    left = (left_before + left_after) / 2
+    events = (left_before + left_after) * events_per_job // 2
     wait_until(lambda: only(0), "the end of the backlog", seconds=120)
-    return meters.spent(before, read(), left * events_per_job)
+    return meters.spent(before, read(), events)
 
 
 def _send(connections: Sequence[Connection], bodies: Sequence[bytes]) -> None:
