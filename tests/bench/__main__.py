@@ -5,11 +5,12 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.bench import parts, report
 from tests.bench.bench import Bench
-from tests.bench.rows import Row
+from tests.bench.rows import Line
 from tests.support.processes import ROOT
 
 
@@ -19,10 +20,10 @@ def main() -> None:
     missing = [tool for tool in ("wrk", "taskset", "npm") if shutil.which(tool) is None]
     if missing:
         sys.exit(f"{', '.join(missing)} not found (Debian: apt install wrk util-linux npm)")
-    found: dict[str, list[Row]] = {}
+    found: dict[str, Sequence[Line]] = {}
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        bench = Bench(Path(folder), arguments.rounds, ROOT / ".bench")
+        bench = Bench(Path(folder), arguments.rounds, ROOT / ".bench", arguments.dry_run)
         for name, measure in parts.load(arguments.only).items():
             bench.say(f"{name} ...")
             found[name] = measure(bench)
@@ -30,7 +31,7 @@ def main() -> None:
     print(table)  # noqa: T201
     print(f"\n{(time.monotonic() - began) / 60:.0f} minutes")  # noqa: T201
     if not arguments.dry_run:
-        report.write(found, rounds=arguments.rounds)
+        report.write_all(found, rounds=arguments.rounds)
 
 
 def _arguments() -> argparse.Namespace:

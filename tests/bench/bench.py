@@ -27,11 +27,13 @@ class Bench:
         folder: For everything that it writes; emptied afterwards.
         rounds: How often each comparison is repeated, its sides taking turns.
         peers: Where the systems are installed that we are compared with.
+        is_dry_run: Whether nothing is written that outlives the run.
     """
 
     folder: Path
     rounds: int
     peers: Path
+    is_dry_run: bool = True
 
     def say(self, text: str) -> None:
         """Tell of progress, on standard error."""

@@ -1,12 +1,12 @@
 """The parts of the benchmark, in the order in which they run."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 
 from tests.bench.bench import Bench
-from tests.bench.rows import Row
+from tests.bench.rows import Line
 
-Measure = Callable[[Bench], list[Row]]
+Measure = Callable[[Bench], Sequence[Line]]
 
 #: Each is a module here with a function `measure`; imported when it runs.
 NAMES: tuple[str, ...] = (
@@ -19,7 +19,12 @@ NAMES: tuple[str, ...] = (
     "memory",
     "growth",
     "startup",
+    "capacity",
 )
+
+
+#: Where a part's figures are written, if not to the usual page.
+DOCUMENTS: Mapping[str, str] = {"capacity": "capacity.md"}
 
 
 def load(names: tuple[str, ...]) -> Mapping[str, Measure]:

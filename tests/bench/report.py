@@ -2,22 +2,26 @@
 
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 
-from tests.bench import machine
-from tests.bench.rows import Row
+from tests.bench import examples, machine, parts
+from tests.bench.rows import Cells, Line
 from tests.support.processes import ROOT
 
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 
-_HEADINGS = ("what", "ours", "compared with", "theirs", "value", "to reach", "reached")
+
+def as_text(rows: Sequence[Line]) -> str:
+    """The rows as columns, those of one kind below each other."""
+    tables = groupby(rows, key=attrgetter("headings"))
+    return "\n\n".join(_as_columns([headings, *map(_cells, its)]) for headings, its in tables)
 
 
-def as_text(rows: Sequence[Row]) -> str:
-    """The rows as columns."""
-    lines = [_HEADINGS, *map(_cells, rows)]
+def _as_columns(lines: Sequence[Cells]) -> str:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
@@ -25,10 +29,23 @@ def as_text(rows: Sequence[Row]) -> str:
     )
 
 
-def write(found: Mapping[str, Sequence[Row]], *, rounds: int, document: Path = DOCUMENT) -> None:
+def write_all(found: Mapping[str, Sequence[Line]], *, rounds: int) -> None:
+    """Write each part to the page that it belongs to."""
+    for document, names in groupby(sorted(found, key=document_of), key=document_of):
+        write({name: found[name] for name in names}, rounds=rounds, document=document)
+
+
+def document_of(part: str) -> Path:
+    """The page that a part's figures belong to."""
+    return DOCUMENT.with_name(parts.DOCUMENTS.get(part, DOCUMENT.name))
+
+
+def write(found: Mapping[str, Sequence[Line]], *, rounds: int, document: Path = DOCUMENT) -> None:
     """Replace the sections of these parts in the document, and the machine's description.
 
     What people have written around the sections stays as it is.
+
+    What the document shows of `tests.bench.plan` is told anew, from the figures that are there now.
 
     Raises:
         SystemExit: The document has no place for a part.
@@ -36,17 +53,15 @@ def write(found: Mapping[str, Sequence[Row]], *, rounds: int, document: Path = D
     text = _replaced(document.read_text(), "machine", machine.describe())
     for part, rows in found.items():
         text = _replaced(text, part, f"{_as_markdown(rows)}\n\n{_origin(part, rounds)}")
-    document.write_text(text)
+    document.write_text(examples.told_anew(text))
 
 
-def _cells(row: Row) -> tuple[str, ...]:
-    value = "" if row.value is None else f"{row.value:.3g}"
-    target = str(row.target or "")
-    return (row.what, row.ours, row.compared_with, row.theirs, value, target, row.verdict)
+_cells: Callable[[Line], Cells] = attrgetter("cells")
 
 
-def _as_markdown(rows: Sequence[Row]) -> str:
-    lines = [_HEADINGS, ("---",) * len(_HEADINGS), *map(_cells, rows)]
+def _as_markdown(rows: Sequence[Line]) -> str:
+    headings = rows[0].headings
+    lines = [headings, ("---",) * len(headings), *map(_cells, rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -68,5 +83,5 @@ def _replaced(text: str, name: str, content: str) -> str:
     begin, end = f"<!-- {name}: measured -->", f"<!-- {name}: end -->"
     pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
     if not pattern.search(text):
-        raise SystemExit(f"{DOCUMENT.name} has no place for {name}: add {begin} and {end}")
+        raise SystemExit(f"the page has no place for {name}: add {begin} and {end}")
     return pattern.sub(lambda _: f"{begin}\n{content}\n{end}", text)

@@ -3,6 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import ClassVar, Protocol
+
+#: What stands in one line, or above it.
+Cells = tuple[str, ...]
+
+
+class Line(Protocol):
+    """One line of a table, which knows what stands above it."""
+
+    @property
+    def headings(self) -> Cells:
+        """What stands above the cells; the same for all lines of a table."""
+
+    @property
+    def cells(self) -> Cells:
+        """What stands in the line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +67,49 @@ class Row:
     value: float | None = None
     target: Target | None = None
 
+    headings: ClassVar[Cells] = (
+        *("what", "ours", "compared with", "theirs", "value"),
+        *("to reach", "reached"),
+    )
+
+    @property
+    def cells(self) -> Cells:
+        """What stands in the table."""
+        value = "" if self.value is None else f"{self.value:.3g}"
+        target = str(self.target or "")
+        return (
+            *(self.what, self.ours, self.compared_with, self.theirs, value),
+            *(target, self.verdict),
+        )
+
     @property
     def verdict(self) -> str:
         """``yes`` or ``no``; empty where there is no target."""
         if self.target is None or self.value is None:
             return ""
         return "yes" if self.target.is_reached_by(self.value) else "no"
+
+
+@dataclass(frozen=True, slots=True)
+class CostRow:
+    """What one event costs in one respect.
+
+    Attributes:
+        what: Of what, and in which unit.
+        full: In full batches.
+        single: Alone in its job.
+    """
+
+    what: str
+    full: float
+    single: float
+
+    headings: ClassVar[Cells] = ("for one event", "in full batches", "alone")
+
+    @property
+    def cells(self) -> Cells:
+        """What stands in the table."""
+        return self.what, _figure(self.full), _figure(self.single)
 
 
 def ratio_of_rounds(ours: Sequence[float], theirs: Sequence[float]) -> float:
@@ -68,3 +121,7 @@ def per_second(values: Sequence[float]) -> str:
     """The median of rates, for people."""
     rate = median(values)
     return f"{rate / 1000:.1f} k/s" if rate >= 1000 else f"{rate:.0f}/s"
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
