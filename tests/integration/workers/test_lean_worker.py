@@ -94,6 +94,10 @@ def _job(client: "redis.Redis", job_id: str) -> Job:
     return GuardedJob.fetch(job_id, connection=client, serializer=JSONSerializer)
 
 
+def _status(client: "redis.Redis", job_id: str) -> JobStatus:
+    return _job(client, job_id).get_status(refresh=False)
+
+
 def _fail() -> None:
     raise RuntimeError(f"could not write {PRIVATE}")
 
@@ -106,7 +110,7 @@ def test_runs_what_is_queued(
     open_worker(redis_url).work(burst=True)
 
     assert len(dispatcher.jobs) == 3
-    assert [_job(redis_client, job_id).get_status(refresh=False) for job_id in ids] == [JobStatus.FINISHED] * 3
+    assert [_status(redis_client, job_id) for job_id in ids] == [JobStatus.FINISHED] * 3
     assert redis_client.zcard(PENDING_KEY) == 0
 
 
@@ -131,7 +135,7 @@ def test_a_job_that_fails_is_tried_again_and_stays_pending(
     open_worker(redis_url).work(burst=True)
 
     assert len(dispatcher.jobs) == 3
-    assert _job(redis_client, job_id).get_status(refresh=False) is JobStatus.FAILED
+    assert _status(redis_client, job_id) is JobStatus.FAILED
     assert redis_client.zscore(PENDING_KEY, job_id) is not None
 
 
@@ -147,7 +151,7 @@ def test_a_job_that_works_at_its_second_try_is_done(
     dispatcher.act = fail_once
     open_worker(redis_url).work(burst=True)
 
-    assert _job(redis_client, job_id).get_status(refresh=False) is JobStatus.FINISHED
+    assert _status(redis_client, job_id) is JobStatus.FINISHED
     assert redis_client.zcard(PENDING_KEY) == 0
 
 
@@ -245,7 +249,7 @@ def test_a_job_that_was_lost_when_it_was_taken_is_found_again(
     open_worker(redis_url, "worker-2").work(burst=True)
 
     assert len(dispatcher.jobs) == 1
-    assert _job(redis_client, job_id).get_status(refresh=False) is JobStatus.FINISHED
+    assert _status(redis_client, job_id) is JobStatus.FINISHED
     assert redis_client.zcard(PENDING_KEY) == 0
 
 
@@ -265,7 +269,7 @@ def test_a_job_whose_worker_died_in_it_is_run_again(
     open_worker(redis_url, "worker-2").work(burst=True)
 
     assert len(dispatcher.jobs) == 1
-    assert _job(redis_client, job_id).get_status(refresh=False) is JobStatus.FINISHED
+    assert _status(redis_client, job_id) is JobStatus.FINISHED
 
 
 def test_a_lease_on_a_job_is_short_and_kept_by_its_own_heartbeat(
@@ -322,7 +326,7 @@ def test_stops_after_the_job_that_it_is_in(
     open_worker(redis_url).work()
 
     assert len(dispatcher.jobs) == 1
-    assert sorted(str(_job(redis_client, job_id).get_status(refresh=False).value) for job_id in ids) == [
+    assert sorted(_status(redis_client, job_id).value for job_id in ids) == [
         "finished",
         "queued",
     ]
