@@ -9,6 +9,7 @@ from sqlalchemy.engine import Connection
 
 from core.events import Arrival, Envelope, EventId, Malformed, Source
 from core.ledger import lanes
+from core.ledger.bulk import BulkInsert, Row
 from core.ledger.database import Database, table
 from core.ledger.models import DeliveryRecord, DeliveryStatus, EventRecord
 from core.ledger.shares import belong_to
@@ -80,27 +81,25 @@ def admit(
     """
     if not admissions:
         return []
-    statement = database.insert(EventRecord).on_conflict_do_nothing().returning(_EVENT.c.id)
     unique = {admission.arrival.id: admission for admission in admissions}
     # In one order everywhere: workers that admit the same events at once would deadlock otherwise.
     rows = [_event_row(unique[event_id]) for event_id in sorted(unique)]
-    new = set(connection.execute(statement, rows).scalars())
+    new = {event_id for (event_id,) in _INSERT_EVENTS.execute(database, connection, rows)}
     shares = [
         (admission.arrival.id, handler, admission.lane_of(handler))
         for admission in unique.values()
         if admission.arrival.id in new
         for handler in admission.handlers
     ]
-    free = [share for share in shares if share[2] is None]
+    free = [(event_id, handler) for event_id, handler, lane in shares if lane is None]
     queued = [share for share in shares if share[2] is not None]
     lanes.lock(database, connection, [(handler, lane) for _, handler, lane in queued if lane])
-    if shares:
-        insert = database.insert(DeliveryRecord).returning(_DELIVERY.c.event_id)
-        # Never begun, to whoever looks, until it is claimed below.
-        waiting = [_delivery_row(*share, lease, DeliveryStatus.PENDING) for share in queued]
-        running = [_delivery_row(*share, lease, DeliveryStatus.RUNNING) for share in free]
-        connection.execute(insert, [*running, *waiting])
-    claims = [Claim(event_id, handler, 1, lease.now) for event_id, handler, _ in free]
+    _INSERT_CLAIMED.execute(database, connection, free, _claimed(lease))
+    # Never begun, to whoever looks, until it is claimed below.
+    _INSERT_WAITING.execute(
+        database, connection, queued, (DeliveryStatus.PENDING.value, 0, lease.expires_at)
+    )
+    claims = [Claim(event_id, handler, 1, lease.now) for event_id, handler in free]
     return claims + claim_shares(connection, {(e, handler) for e, handler, _ in queued}, lease)
 
 
@@ -223,39 +222,57 @@ def _ours(claims: Collection[Claim], worker: str) -> sa.ColumnElement[bool]:
     )
 
 
-def _event_row(admission: Admission) -> dict[str, object]:
+_INSERT_EVENTS = BulkInsert(
+    EventRecord,
+    each=(
+        "id",
+        "type",
+        "entity",
+        "source",
+        "created_at",
+        "received_at",
+        "raw",
+        "malformed",
+    ),
+    conflict="ON CONFLICT DO NOTHING",
+    returning=("id",),
+)
+
+
+def _event_row(admission: Admission) -> Row:
     arrival, parsed = admission.arrival, admission.parsed
     known = parsed if isinstance(parsed, Envelope) else None
-    return {
-        "id": arrival.id,
-        "type": known and known.type,
-        "entity": known and known.entity,
-        "source": arrival.source,
-        "created_at": known and known.created_at,
-        "received_at": arrival.received_at,
-        "raw": arrival.raw,
-        "malformed": known is None,
-    }
+    return (
+        arrival.id,
+        known and known.type,
+        known and known.entity,
+        arrival.source.value,
+        known and known.created_at,
+        arrival.received_at,
+        arrival.raw,
+        known is None,
+    )
 
 
-def _delivery_row(
-    event_id: EventId, handler: str, lane: str | None, lease: Lease, status: DeliveryStatus
-) -> dict[str, object]:
-    is_ours = status is DeliveryStatus.RUNNING
-    return {
-        "event_id": event_id,
-        "handler": handler,
-        "status": status,
-        "attempts": 1 if is_ours else 0,
-        "first_attempt_at": lease.now if is_ours else None,
-        "claimed_at": lease.now if is_ours else None,
-        "next_attempt_at": None,
-        "lease_expires_at": lease.expires_at,
-        "worker": lease.worker if is_ours else None,
-        "crashes": 0,
-        "forgiven_attempts": 0,
-        "finished_at": None,
-        "lane": lane,
-        "note": None,
-        "error": None,
-    }
+_INSERT_WAITING = BulkInsert(
+    DeliveryRecord,
+    each=("event_id", "handler", "lane"),
+    shared=("status", "attempts", "lease_expires_at"),
+)
+
+_INSERT_CLAIMED = BulkInsert(
+    DeliveryRecord,
+    each=("event_id", "handler"),
+    shared=(
+        "status",
+        "attempts",
+        "first_attempt_at",
+        "claimed_at",
+        "lease_expires_at",
+        "worker",
+    ),
+)
+
+
+def _claimed(lease: Lease) -> Row:
+    return (DeliveryStatus.RUNNING.value, 1, lease.now, lease.now, lease.expires_at, lease.worker)

@@ -1,19 +1,17 @@
 """What became of attempts, recorded once each."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from core.ledger.bulk import BulkInsert, Row
 from core.ledger.claims import Claim
-from core.ledger.database import Database, table
+from core.ledger.database import Database
 from core.ledger.models import AttemptRecord, DeliveryRecord, DeliveryStatus
-
-_ATTEMPT = table(AttemptRecord)
-_DELIVERY = table(DeliveryRecord)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,66 +52,89 @@ def record(database: Database, connection: Connection, outcomes: Sequence[Outcom
     An outcome that comes too late, because the lease ran out and the delivery has moved on, changes
     nothing: the attempt's number no longer is the delivery's.
     """
-    insert = database.insert(DeliveryRecord)
-    changed = {name: insert.excluded[name] for name in _CHANGED}
-    still_ours = sa.and_(
-        _DELIVERY.c.status == DeliveryStatus.RUNNING,
-        _DELIVERY.c.attempts == insert.excluded.attempts,
-        _DELIVERY.c.worker == insert.excluded.worker,
-    )
-    # An upsert that only ever updates: it carries any number of rows in one statement.
-    changed_rows = connection.execute(
-        insert.on_conflict_do_update(
-            index_elements=["event_id", "handler"], set_=changed, where=still_ours
-        ).returning(_DELIVERY.c.event_id, _DELIVERY.c.handler),
-        [_delivery_row(outcome) for outcome in outcomes],
-    )
-    counted = {(row.event_id, row.handler) for row in changed_rows}
-    connection.execute(
-        database.insert(AttemptRecord).on_conflict_do_nothing().returning(_ATTEMPT.c.id),
-        [_attempt_row(outcome) for outcome in outcomes],
-    )
+    told = _END.execute(database, connection, [_end_row(outcome) for outcome in outcomes])
+    counted = {(event_id, handler) for event_id, handler in told}
+    _ADD_ATTEMPTS.execute(database, connection, [_attempt_row(outcome) for outcome in outcomes])
     return {o.claim for o in outcomes if (o.claim.event_id, o.claim.handler) in counted}
 
 
-_CHANGED = ("status", "next_attempt_at", "lease_expires_at", "finished_at", "note", "error")
+#: An upsert that only ever updates: it carries any number of rows in one statement.
+_END = BulkInsert(
+    DeliveryRecord,
+    each=(
+        "event_id",
+        "handler",
+        "attempts",
+        "worker",
+        "status",
+        "next_attempt_at",
+        "finished_at",
+        "note",
+        "error",
+    ),
+    conflict="""ON CONFLICT (event_id, handler) DO UPDATE SET
+        status = excluded.status,
+        next_attempt_at = excluded.next_attempt_at,
+        lease_expires_at = NULL,
+        finished_at = excluded.finished_at,
+        note = excluded.note,
+        error = excluded.error
+    WHERE delivery.status = 'running'
+        AND delivery.attempts = excluded.attempts
+        AND delivery.worker = excluded.worker""",
+    returning=("event_id", "handler"),
+)
 
 
-def _delivery_row(outcome: Outcome) -> dict[str, object]:
-    return {
-        "event_id": outcome.claim.event_id,
-        "handler": outcome.claim.handler,
-        "status": outcome.status,
-        "attempts": outcome.claim.attempt,
-        "first_attempt_at": outcome.claim.first_attempt_at,
-        "claimed_at": outcome.started_at,
-        "next_attempt_at": outcome.next_attempt_at,
-        "lease_expires_at": None,
-        "worker": outcome.worker,
-        "crashes": 0,
-        "forgiven_attempts": 0,
-        "lane": None,
-        "finished_at": outcome.ended_at if outcome.status.is_final else None,
-        "note": outcome.note and storable(outcome.note),
-        "error": storable(str(outcome.error)) if outcome.error else None,
-    }
+def _end_row(outcome: Outcome) -> Row:
+    claim = outcome.claim
+    return (
+        claim.event_id,
+        claim.handler,
+        claim.attempt,
+        outcome.worker,
+        outcome.status.value,
+        outcome.next_attempt_at,
+        outcome.ended_at if outcome.status.is_final else None,
+        outcome.note and storable(outcome.note),
+        storable(str(outcome.error)) if outcome.error else None,
+    )
 
 
-def _attempt_row(outcome: Outcome) -> dict[str, object]:
-    error = outcome.error
-    return {
-        "event_id": outcome.claim.event_id,
-        "handler": outcome.claim.handler,
-        "number": outcome.claim.attempt,
-        "started_at": outcome.started_at,
-        "duration_ms": round(outcome.duration_ms, 3),
-        "result": outcome.status,
-        "error_type": error and storable(error.type),
-        "error_message": error and storable(error.message),
-        "traceback": error and error.traceback and storable(error.traceback),
-        "worker": outcome.worker,
-        "api_calls": list(outcome.api_calls),
-    }
+_ADD_ATTEMPTS = BulkInsert(
+    AttemptRecord,
+    each=(
+        "event_id",
+        "handler",
+        "number",
+        "started_at",
+        "duration_ms",
+        "result",
+        "error_type",
+        "error_message",
+        "traceback",
+        "worker",
+        "api_calls",
+    ),
+    conflict="ON CONFLICT DO NOTHING",
+)
+
+
+def _attempt_row(outcome: Outcome) -> Row:
+    claim, error = outcome.claim, outcome.error
+    return (
+        claim.event_id,
+        claim.handler,
+        claim.attempt,
+        outcome.started_at,
+        round(outcome.duration_ms, 3),
+        outcome.status.value,
+        error and storable(error.type),
+        error and storable(error.message),
+        error and error.traceback and storable(error.traceback),
+        outcome.worker,
+        json.dumps(list(outcome.api_calls)) if outcome.api_calls else "[]",
+    )
 
 
 def storable(text: str) -> str:
