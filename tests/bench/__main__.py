@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from tests.bench import parts, report
-from tests.bench.bench import LOAD_CORE, Bench, on_core
+from tests.bench.bench import LEDGER_EVENTS, LOAD_CORE, Bench, on_core
 from tests.bench.rows import Row
 from tests.support.processes import ROOT
 
@@ -22,7 +22,7 @@ def main() -> None:
     found: dict[str, list[Row]] = {}
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, on_core(LOAD_CORE):
-        bench = Bench(Path(folder), arguments.rounds, ROOT / ".bench")
+        bench = Bench(Path(folder), arguments.rounds, ROOT / ".bench", arguments.ledger_events)
         for name, measure in parts.load(arguments.only).items():
             bench.say(f"{name} ...")
             found[name] = measure(bench)
@@ -42,6 +42,12 @@ def _arguments() -> argparse.Namespace:
         help=f"some of {', '.join(parts.NAMES)}, with commas between",
     )
     parser.add_argument("--rounds", type=_count, default=5, help="of each comparison")
+    parser.add_argument(
+        "--ledger-events",
+        type=_count,
+        default=LEDGER_EVENTS,
+        help="in the ledgers of growth; fewer for a quick try",
+    )
     parser.add_argument(
         "--dry-run", action="store_true", help="print the table, and leave the document alone"
     )

@@ -16,6 +16,9 @@ from tests.support.redis_server import RedisServer
 #: What is measured runs alone on one core; load, Redis and databases share the other.
 SERVER_CORE, LOAD_CORE = 0, 1
 
+#: Two months of a large shop, unless told otherwise.
+LEDGER_EVENTS = 3_000_000
+
 _KEPT = ("PATH", "HOME", "LANG")
 
 
@@ -27,11 +30,13 @@ class Bench:
         folder: For everything that it writes; emptied afterwards.
         rounds: How often each comparison is repeated, its sides taking turns.
         peers: Where the systems are installed that we are compared with.
+        ledger_events: How many events a ledger holds that has grown large.
     """
 
     folder: Path
     rounds: int
     peers: Path
+    ledger_events: int = LEDGER_EVENTS
 
     def say(self, text: str) -> None:
         """Tell of progress, on standard error."""
