@@ -1,13 +1,15 @@
 """Which events a list shows: the newest of a type, with a status, in milliseconds among millions.
 
 Walking through the events from the newest on is fast where most of them fit. Where hardly any do,
-the walk ends at the oldest event: so types are looked up in their own index, and events with a
-status that few deliveries have are found by those.
+the walk ends at the oldest event. So types are looked up in their own index, and a status in its
+own, from the latest delivery on: no event was received after its deliveries had come so far.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from heapq import heappop, heappush
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,21 +23,27 @@ _DELIVERY = table(DeliveryRecord)
 _EVENT = table(EventRecord)
 _BRIEF = [column for column in _EVENT.c if column.name != "raw"]
 
-#: A status is rare when no more deliveries have it: looking at all of them takes milliseconds.
+#: Looking at all events of a type takes milliseconds where there are no more of them.
 _RARE_MAX = 5_000
 
 #: EcomLinx has a dozen types. Should there be more, a pattern's are not looked up one by one.
 _TYPES_MAX = 50
 
-#: Word for word the conditions of the indexes: only so does SQLite use them. There is none for
-#: `succeeded`, which is never rare in a large ledger.
-_INDEXED: Mapping[str, str] = {
-    DeliveryStatus.RUNNING: "delivery.status IN ('running', 'pending')",
-    DeliveryStatus.PENDING: "delivery.status IN ('running', 'pending')",
-    DeliveryStatus.RETRYING: "delivery.status = 'retrying'",
-    DeliveryStatus.DEAD: "delivery.status IN ('dead', 'uncertain')",
-    DeliveryStatus.UNCERTAIN: "delivery.status IN ('dead', 'uncertain')",
-    DeliveryStatus.SKIPPED: "delivery.status = 'skipped'",
+#: How far the clocks of two hosts may be apart.
+_CLOCKS_DIFFER = timedelta(minutes=5)
+
+_LEASED = ("delivery.status IN ('running', 'pending')", _DELIVERY.c.lease_expires_at)
+_UNRESOLVED = ("delivery.status IN ('dead', 'uncertain')", _DELIVERY.c.finished_at)
+
+#: The indexes of statuses: their conditions word for word, as only so does SQLite use them, and the
+#: times in them. There is none for `succeeded`, which most deliveries are.
+_INDEXED: "Mapping[str, tuple[str, sa.Column[datetime]]]" = {
+    DeliveryStatus.RUNNING: _LEASED,
+    DeliveryStatus.PENDING: _LEASED,
+    DeliveryStatus.RETRYING: ("delivery.status = 'retrying'", _DELIVERY.c.next_attempt_at),
+    DeliveryStatus.DEAD: _UNRESOLVED,
+    DeliveryStatus.UNCERTAIN: _UNRESOLVED,
+    DeliveryStatus.SKIPPED: ("delivery.status = 'skipped'", _DELIVERY.c.finished_at),
 }
 
 Row = sa.Row[Any]
@@ -59,29 +67,61 @@ class Wanted:
 
 def newest(connection: Connection, wanted: Wanted, limit: int) -> Sequence[Row]:
     """At most `limit` of these events without their bodies, the newest first."""
-    always = [_EVENT.c.received_at >= wanted.since] if wanted.since else []
-    if wanted.status:
-        rare = _ids_with_rare(connection, wanted.status)
-        if rare is not None:
-            return _among(connection, rare, [*always, *_of_type(wanted.event_type)], limit)
-        always.append(_has_delivery(wanted.status))
-    if not wanted.event_type:
-        return connection.execute(_first(always, limit)).all()
-    return _by_types(connection, wanted.event_type, always, limit)
+    types = _types_like(connection, wanted.event_type)
+    if types is not None and not types:
+        return []
+    status = wanted.status
+    if status and status in _INDEXED and not (types and _are_rare(connection, types)):
+        return _by_status(connection, wanted, status, limit)
+    conditions = [_EVENT.c.received_at >= wanted.since] if wanted.since else []
+    if status:
+        conditions.append(_has_delivery(status))
+    if types and len(types) <= _TYPES_MAX:
+        return _by_types(connection, types, conditions, limit)
+    conditions += _of_type(wanted.event_type)
+    return connection.execute(_first(conditions, limit)).all()
 
 
-def _ids_with_rare(connection: Connection, status: str) -> list[str] | None:
-    """The events with a delivery of this status; None where it isn't rare."""
-    condition = _INDEXED.get(status)
-    if condition is None:
-        return None
-    query = (
-        sa.select(_DELIVERY.c.event_id)
-        .where(sa.text(condition), _DELIVERY.c.status == status)
-        .limit(_RARE_MAX + 1)
+def _by_status(connection: Connection, wanted: Wanted, status: str, limit: int) -> Sequence[Row]:
+    """Events with such a delivery, looked for from the latest delivery on."""
+    received: dict[str, datetime] = {}
+    best: list[datetime] = []
+    with closing(connection.execute(_from_the_latest(wanted, status))) as deliveries:
+        for event_id, received_at, reached_at in deliveries:
+            if event_id not in received:
+                received[event_id] = received_at
+                heappush(best, received_at)
+            if len(best) > limit:
+                heappop(best)
+            if len(best) == limit and reached_at and reached_at + _CLOCKS_DIFFER < best[0]:
+                break
+    among = sorted(sorted(received), key=received.__getitem__, reverse=True)[:limit]
+    found = connection.execute(sa.select(*_BRIEF).where(_EVENT.c.id.in_(among)))
+    by_id = {row.id: row for row in found}
+    return [by_id[event_id] for event_id in among if event_id in by_id]
+
+
+def _from_the_latest(wanted: Wanted, status: str) -> "sa.Select[Any]":
+    """Deliveries of this status, when their event was received, and what they have reached."""
+    condition, reached_at = _INDEXED[status]
+    conditions: list[Condition | sa.TextClause] = [
+        sa.text(condition),
+        _DELIVERY.c.status == status,
+        *_of_type(wanted.event_type),
+    ]
+    if wanted.since:
+        earliest = wanted.since - _CLOCKS_DIFFER
+        conditions.append(_EVENT.c.received_at >= wanted.since)
+        conditions.append(sa.or_(reached_at.is_(None), reached_at >= earliest))
+    return (
+        sa.select(_EVENT.c.id, _EVENT.c.received_at, reached_at)
+        .select_from(_DELIVERY)
+        .join(_EVENT, _EVENT.c.id == _DELIVERY.c.event_id)
+        .where(*conditions)
+        # Older versions did not write down when a delivery became final.
+        .order_by(reached_at.desc().nulls_first())
+        .execution_options(stream_results=True)
     )
-    found = connection.execute(query).scalars().all()
-    return None if len(found) > _RARE_MAX else list(set(found))
 
 
 def _has_delivery(status: str) -> Condition:
@@ -94,25 +134,9 @@ def _has_delivery(status: str) -> Condition:
     return one.correlate(_EVENT).scalar_subquery().is_not(None)
 
 
-def _among(
-    connection: Connection, event_ids: Sequence[str], conditions: Sequence[Condition], limit: int
-) -> Sequence[Row]:
-    if not event_ids:
-        return []
-    query = sa.select(*_BRIEF).where(_EVENT.c.id.in_(event_ids), *conditions)
-    # Sorted here: asked for the order, a planner might walk through all events to find it.
-    by_id = sorted(connection.execute(query), key=lambda row: str(row.id))
-    return sorted(by_id, key=lambda row: row.received_at, reverse=True)[:limit]
-
-
 def _by_types(
-    connection: Connection, pattern: str, conditions: Sequence[Condition], limit: int
+    connection: Connection, types: Sequence[str], conditions: Sequence[Condition], limit: int
 ) -> Sequence[Row]:
-    types = _types_like(connection, pattern) if "*" in pattern else [pattern]
-    if not types:
-        return []
-    if len(types) > _TYPES_MAX:
-        return connection.execute(_first([*conditions, *_of_type(pattern)], limit)).all()
     each = [
         _first([_EVENT.c.type == name, *conditions], limit).subquery(f"of_type_{number}")
         for number, name in enumerate(types)
@@ -122,8 +146,18 @@ def _by_types(
     return connection.execute(query).all()
 
 
-def _types_like(connection: Connection, pattern: str) -> Sequence[str]:
-    """The types in the ledger that fit, found by jumping from one to the next in their index."""
+def _are_rare(connection: Connection, types: Sequence[str]) -> bool:
+    some = sa.select(sa.literal(1)).where(_EVENT.c.type.in_(types)).limit(_RARE_MAX + 1)
+    count = connection.execute(sa.select(sa.func.count()).select_from(some.subquery()))
+    return count.scalar_one() <= _RARE_MAX
+
+
+def _types_like(connection: Connection, pattern: str | None) -> Sequence[str] | None:
+    """The types that fit, found by jumping from one to the next in their index; None if all do."""
+    if not pattern:
+        return None
+    if "*" not in pattern:
+        return [pattern]
     known = sa.select(sa.func.min(_EVENT.c.type).label("type")).cte("known", recursive=True)
     later = sa.select(sa.func.min(_EVENT.c.type)).where(_EVENT.c.type > known.c.type)
     known = known.union_all(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.bench import parts, report
-from tests.bench.bench import Bench
+from tests.bench.bench import LEDGER_EVENTS, LOAD_CORE, Bench, on_core
 from tests.bench.rows import Line
 from tests.support.processes import ROOT
 
@@ -22,8 +22,14 @@ def main() -> None:
         sys.exit(f"{', '.join(missing)} not found (Debian: apt install wrk util-linux npm)")
     found: dict[str, Sequence[Line]] = {}
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        bench = Bench(Path(folder), arguments.rounds, ROOT / ".bench", arguments.dry_run)
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder, on_core(LOAD_CORE):
+        bench = Bench(
+            Path(folder),
+            arguments.rounds,
+            ROOT / ".bench",
+            ledger_events=arguments.ledger_events,
+            is_dry_run=arguments.dry_run,
+        )
         for name, measure in parts.load(arguments.only).items():
             bench.say(f"{name} ...")
             found[name] = measure(bench)
@@ -43,6 +49,12 @@ def _arguments() -> argparse.Namespace:
         help=f"some of {', '.join(parts.NAMES)}, with commas between",
     )
     parser.add_argument("--rounds", type=_count, default=5, help="of each comparison")
+    parser.add_argument(
+        "--ledger-events",
+        type=_count,
+        default=LEDGER_EVENTS,
+        help="in the ledgers of growth; fewer for a quick try",
+    )
     parser.add_argument(
         "--dry-run", action="store_true", help="print the table, and leave the document alone"
     )

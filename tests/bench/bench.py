@@ -16,6 +16,9 @@ from tests.support.redis_server import RedisServer
 #: What is measured runs alone on one core; load, Redis and databases share the other.
 SERVER_CORE, LOAD_CORE = 0, 1
 
+#: Two months of a large shop, unless told otherwise.
+LEDGER_EVENTS = 3_000_000
+
 _KEPT = ("PATH", "HOME", "LANG")
 
 
@@ -28,11 +31,13 @@ class Bench:
         rounds: How often each comparison is repeated, its sides taking turns.
         peers: Where the systems are installed that we are compared with.
         is_dry_run: Whether nothing is written that outlives the run.
+        ledger_events: How many events a ledger holds that has grown large.
     """
 
     folder: Path
     rounds: int
     peers: Path
+    ledger_events: int = LEDGER_EVENTS
     is_dry_run: bool = True
 
     def say(self, text: str) -> None:

@@ -2,7 +2,7 @@
 
 import random
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -45,14 +45,23 @@ _TYPES = {
 _HANDLERS = ("fulfilment", "bookkeeping", "stock_alerts")
 _TURNS = _HANDLERS * 2
 
-#: How often each status comes. Nobody lets more than some thousand deliveries lie dead.
-_STATUSES = {
-    DeliveryStatus.SUCCEEDED: 97.6,
-    DeliveryStatus.SKIPPED: 2,
-    DeliveryStatus.DEAD: 0.3,
+_Chances = Mapping[DeliveryStatus, float]
+
+#: How often each status comes. What is rare is crowded together, as it is in life: one handler
+#: skips what it doesn't need, and one outage leaves thousands of dead deliveries behind.
+_USUAL: _Chances = {
+    DeliveryStatus.SUCCEEDED: 99.92,
+    DeliveryStatus.DEAD: 0.03,
     DeliveryStatus.UNCERTAIN: 0.02,
     DeliveryStatus.RETRYING: 0.03,
 }
+_ALWAYS_WELL: _Chances = {DeliveryStatus.SUCCEEDED: 100}
+_IN_OUTAGE: _Chances = {DeliveryStatus.SUCCEEDED: 60, DeliveryStatus.DEAD: 40}
+_PICKY: _Chances = {DeliveryStatus.SUCCEEDED: 85, DeliveryStatus.SKIPPED: 15}
+
+#: A day of the first two weeks, by the share of all time that lies before.
+_OUTAGE_FROM, _OUTAGE_UNTIL = 10 / 60, 11 / 60
+
 _ENDED = {
     DeliveryStatus.SUCCEEDED: "succeeded",
     DeliveryStatus.SKIPPED: "skipped",
@@ -172,16 +181,28 @@ def _rows(numbers: range, total: int, now: datetime) -> _Rows:
         )
         if not malformed:
             handlers = _TURNS[number % 3 : number % 3 + 1 + (number % 5 == 0)]
-            deliveries += [(event_id, handler, received_at) for handler in handlers]
-    return _Rows(events, *_outcomes(deliveries, chance, now))
+            for handler in handlers:
+                status = _status(chance, event_type, handler, number / total)
+                deliveries.append((event_id, handler, received_at, status))
+    return _Rows(events, *_outcomes(deliveries, now))
+
+
+def _status(chance: random.Random, event_type: str, handler: str, place: float) -> DeliveryStatus:
+    chances = _USUAL
+    if event_type == "sync.completed":
+        chances = _ALWAYS_WELL
+    elif event_type == "inventory.low":
+        chances = _PICKY
+    elif handler == "bookkeeping" and _OUTAGE_FROM <= place < _OUTAGE_UNTIL:
+        chances = _IN_OUTAGE
+    return chance.choices(list(chances), list(chances.values()))[0]
 
 
 def _outcomes(
-    shares: Sequence[tuple[str, str, datetime]], chance: random.Random, now: datetime
+    shares: Iterable[tuple[str, str, datetime, DeliveryStatus]], now: datetime
 ) -> tuple[list[Row], list[Row]]:
     deliveries, attempts = [], []
-    statuses = chance.choices(list(_STATUSES), list(_STATUSES.values()), k=len(shares))
-    for (event_id, handler, received_at), status in zip(shares, statuses, strict=True):
+    for event_id, handler, received_at, status in shares:
         began, count = received_at + timedelta(milliseconds=12), 1
         error = None
         if status in {DeliveryStatus.DEAD, DeliveryStatus.RETRYING}:

@@ -1,7 +1,7 @@
 """The same work with much lying around: events that wait in Redis, and events in the ledger."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -16,7 +16,7 @@ from tests.bench.ledgers import postgres, postgres_ledger, sqlite_ledger
 from tests.bench.rows import Row, at_least, at_most, per_second, ratio_of_rounds
 from workers.sweep import Sweep
 
-_IN_LEDGER, _IN_REDIS = 3_000_000, 300_000
+_IN_REDIS = 300_000
 _WORKED_OFF = 200 * BATCH_EVENTS
 _CONNECTIONS = 32
 _SWEEPS = 20
@@ -92,18 +92,10 @@ def _with_full_ledger(bench: Bench) -> list[Row]:
 
 def _grown(bench: Bench, database: str, url: str, new_ledger: Callable[[], str]) -> list[Row]:
     bench.say(f"  filling {database}")
-    grown_ledger.fill(url, _IN_LEDGER, bench.say)
+    grown_ledger.fill(url, bench.ledger_events, bench.say)
     with closing(Database(url)) as opened:
         took = ledger_queries.milliseconds(opened)
-    rows = [
-        Row(
-            f"{name}, {database}, {_IN_LEDGER:,} events",
-            f"{value:.1f} ms",
-            value=value,
-            target=at_most(_LIMIT_MS),
-        )
-        for name, value in took.items()
-    ]
+    slowest = [_slowest(bench, database, found) for found in took.values()]
     # New events in each round: what the ledger knows already would be less work.
     firsts = iter(range(2_000_000, 100_000_000, _WORKED_OFF))
 
@@ -111,9 +103,18 @@ def _grown(bench: Bench, database: str, url: str, new_ledger: Callable[[], str])
         arrivals = orders.arrivals(_WORKED_OFF, first=next(firsts))
         return our_worker.work_off(bench, ledger, arrivals, until=_WORKED_OFF)
 
-    what = f"dispatch, {database}, {_IN_LEDGER:,} events in the ledger"
-    compared = _compared(bench, what, lambda: rate(url), lambda: rate(new_ledger()))
-    return [compared, *rows]
+    what = f"dispatch, {database}, {bench.ledger_events:,} events in the ledger"
+    return [_compared(bench, what, lambda: rate(url), lambda: rate(new_ledger())), *slowest]
+
+
+def _slowest(bench: Bench, database: str, found: Mapping[str, float]) -> Row:
+    """The slowest of these questions; the others are only said."""
+    ranked = sorted(found.items(), key=lambda item: -item[1])
+    for name, value in ranked:
+        bench.say(f"  {value:8.1f} ms  {name}")
+    name, value = ranked[0]
+    what = f"`{name}`, {database}, {bench.ledger_events:,} events, slowest of {len(found)} such"
+    return Row(what, f"{value:.1f} ms", value=value, target=at_most(_LIMIT_MS))
 
 
 def _compared(

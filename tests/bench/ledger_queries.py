@@ -19,10 +19,12 @@ Question = Callable[[], object]
 _REPEATS = 5
 
 
-def milliseconds(database: Database) -> dict[str, float]:
-    """Ask each question some times; return the medians, the slowest first."""
-    found = {name: _median_ms(ask) for name, ask in questions(database).items()}
-    return dict(sorted(found.items(), key=lambda item: -item[1]))
+def milliseconds(database: Database) -> dict[str, dict[str, float]]:
+    """Ask each question some times; return the medians, by the command or the chore that asks."""
+    return {
+        group: {name: _median_ms(ask) for name, ask in asked.items()}
+        for group, asked in questions(database).items()
+    }
 
 
 def _median_ms(ask: Question) -> float:
@@ -34,9 +36,16 @@ def _median_ms(ask: Question) -> float:
     return median(took)
 
 
-def questions(database: Database) -> Mapping[str, Question]:
+def questions(database: Database) -> Mapping[str, Mapping[str, Question]]:
     """What can be asked; replays and retention change the ledger with each call."""
-    return {**_lists(database), **_stories(database), **_dead(database), **_upkeep(database)}
+    return {
+        "events list": _lists(database),
+        "events show": _stories(database),
+        "dead list": _dead_lists(database),
+        "dead replay": _replays(database),
+        "sweep": _sweeps(database),
+        "retention": _retention(database),
+    }
 
 
 def _lists(database: Database) -> dict[str, Question]:
@@ -74,6 +83,18 @@ def _lists(database: Database) -> dict[str, Question]:
             "status": "skipped",
             "event_type": "*.suppressed",
         },
+        "events list --status dead --type sync.completed (none)": {
+            "status": "dead",
+            "event_type": "sync.completed",
+        },
+        "events list --status skipped --type order.new (none)": {
+            "status": "skipped",
+            "event_type": "order.new",
+        },
+        "events list --status dead --since 50d": {
+            "status": "dead",
+            "since": now - timedelta(days=50),
+        },
     }
 
     def ask(wanted: dict[str, object]) -> Question:
@@ -83,19 +104,22 @@ def _lists(database: Database) -> dict[str, Question]:
 
 
 def _stories(database: Database) -> dict[str, Question]:
-    with database.read() as connection:
-        known = EventId(str(connection.scalar(sa.select(table(EventRecord).c.id).limit(1))))
+    known = _some_event(database)
     return {
         "events show ID": lambda: stories.whole(database, known),
         "events show (beginning of an ID)": lambda: stories.ids_like(database, known[:12]),
         "events show (unknown ID)": lambda: stories.ids_like(database, "evt_zzz"),
-        "dead replay ID (what can be)": lambda: replays.statuses_of(database, known),
     }
 
 
-def _dead(database: Database) -> dict[str, Question]:
+def _some_event(database: Database) -> EventId:
+    with database.read() as connection:
+        return EventId(str(connection.scalar(sa.select(table(EventRecord).c.id).limit(1))))
+
+
+def _which() -> dict[str, Which]:
     now = datetime.now(UTC)
-    which = {
+    return {
         "": Which(),
         " --handler": Which(handler="bookkeeping"),
         " --handler (unknown)": Which(handler="nobody"),
@@ -105,40 +129,60 @@ def _dead(database: Database) -> dict[str, Question]:
         " --since 50d --type 'gone.*'": Which(event_type="gone.*", since=now - timedelta(days=50)),
         " --status uncertain": Which(status=DeliveryStatus.UNCERTAIN),
     }
-    lists = {
-        f"dead list{name}": lambda one=one: dead.latest(database, one, limit=20)
-        for name, one in which.items()
-    }
-    counts = {
-        f"dead list{name} (and how many more)": lambda one=one: dead.count(database, one)
-        for name, one in which.items()
-    }
-    tallies = {
-        f"dead replay{name} --dry-run": lambda one=one: dead.tally(database, one)
-        for name, one in which.items()
-        if one.status is None
-    }
-    return {**lists, **counts, **tallies}
 
 
-def _upkeep(database: Database) -> dict[str, Question]:
-    now = datetime.now(UTC)
+def _dead_lists(database: Database) -> dict[str, Question]:
+    def listing(which: Which) -> Question:
+        return lambda: dead.latest(database, which, limit=20)
+
+    def counting(which: Which) -> Question:
+        return lambda: dead.count(database, which)
+
+    found = _which().items()
+    return {
+        **{f"dead list{options}": listing(which) for options, which in found},
+        **{f"dead list{options} (how many more)": counting(which) for options, which in found},
+    }
+
+
+def _replays(database: Database) -> dict[str, Question]:
+    def tallying(which: Which) -> Question:
+        return lambda: dead.tally(database, which)
+
+    known, now = _some_event(database), datetime.now(UTC)
     batches = replays.replay_dead(database, Which(), now)
-    old = now - AGE + timedelta(days=5)
+    return {
+        "dead replay ID (what can be)": lambda: replays.statuses_of(database, known),
+        **{
+            f"dead replay{options} --dry-run": tallying(which)
+            for options, which in _which().items()
+            if which.status is None
+        },
+        "dead replay --all (500 deliveries)": lambda: next(batches, 0),
+    }
+
+
+def _sweeps(database: Database) -> dict[str, Question]:
+    now = datetime.now(UTC)
+    return {
+        "sweep: lost workers": lambda: due.release_lost(database, now, limit=640),
+        # What the replays before have made due.
+        "sweep: what is due (640 deliveries)": lambda: due.queue(
+            database, now, limit=640, enqueue=lambda _: None
+        ),
+        "sweep: alerts": lambda: alerts.take_due(database, now, limit=100),
+        "sweep: one alert": lambda: alerts.find_pending(database, "low_stock:sku-7"),
+    }
+
+
+def _retention(database: Database) -> dict[str, Question]:
+    old = datetime.now(UTC) - AGE + timedelta(days=5)
     place: list[retention.Position | None] = [None]
 
     def delete_events() -> None:
         place[0] = retention.delete_events(database, old, place[0]).end
 
     return {
-        "sweep: lost workers": lambda: due.release_lost(database, now, limit=640),
-        "sweep: what is due": lambda: due.queue(database, now, limit=640, enqueue=lambda _: None),
-        "sweep: alerts": lambda: alerts.take_due(database, now, limit=100),
-        "alerts worker: one alert": lambda: alerts.find_pending(database, "low_stock:sku-7"),
-        "dead replay (500 deliveries)": lambda: next(batches),
-        "sweep: what was replayed (640)": lambda: due.queue(
-            database, now, limit=640, enqueue=lambda _: None
-        ),
         "retention: 500 events": delete_events,
         "retention: cooldowns": lambda: retention.delete_cooldowns(database, old, limit=100),
         "retention: alerts": lambda: retention.delete_alerts(database, old),

@@ -15,6 +15,7 @@ from tests.support.processes import ROOT
         (("--only", ""), "there is no part ''"),
         (("--rounds", "0"), "'0' is not a number of 1 or more"),
         (("--rounds", "many"), "'many' is not a number of 1 or more"),
+        (("--ledger-events", "0"), "'0' is not a number of 1 or more"),
     ],
 )
 def test_a_wrong_argument_is_named_and_nothing_is_measured(
