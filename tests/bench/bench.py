@@ -94,6 +94,17 @@ class Bench:
             folder.mkdir()
 
 
+@contextmanager
+def on_core(core: int) -> Iterator[None]:
+    """Keep this process, and what it starts, on one core for as long as the block lasts."""
+    usual = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, usual)
+
+
 def plain_environment() -> dict[str, str]:
     """What any process needs to run, and nothing of ours."""
     return {name: os.environ[name] for name in _KEPT if name in os.environ}

@@ -57,12 +57,19 @@ def measure(bench: Bench) -> list[CostRow]:
     with postgres(bench) as server:
         full = _median(bench, server, _FULL_EVENTS, BATCH_EVENTS, _MANY_CONNECTIONS)
         single = _median(bench, server, _SINGLE_EVENTS, 1, 1)
-    sizes = (len(orders.body(number)) for number in range(_FULL_EVENTS))
+    size = mean(len(orders.body(number)) for number in range(_FULL_EVENTS))
+    measured = Measured(body_bytes=round(size), full=Costs(**full), single=Costs(**single))
     if not bench.is_dry_run:
-        costs.save(
-            Measured(body_bytes=round(mean(sizes)), full=Costs(**full), single=Costs(**single))
-        )
-    return [CostRow(text, full[name], single[name]) for name, text in _ROWS.items()]
+        costs.save(measured)
+    return rows(measured)
+
+
+def rows(measured: Measured) -> list[CostRow]:
+    """The table of what was measured."""
+    return [
+        CostRow(text, getattr(measured.full, name), getattr(measured.single, name))
+        for name, text in _ROWS.items()
+    ]
 
 
 def _median(

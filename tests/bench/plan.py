@@ -9,6 +9,10 @@ from tests.bench import costs, needs, sale, sale_table, sizing
 from tests.bench.costs import CostsError, Measured
 from tests.bench.sizing import Load, Site
 
+FIGURES = costs.FILE
+
+_MOST_SALE_SECONDS = 86_400
+
 
 def main() -> None:
     """Print what the arguments ask for."""
@@ -24,7 +28,7 @@ def told(words: Sequence[str]) -> str:
     parser = _parser()
     arguments = parser.parse_args(words)
     try:
-        measured = costs.load()
+        measured = costs.load(FIGURES)
     except CostsError as error:
         parser.exit(1, f"{error}\n")
     if arguments.ceilings:
@@ -50,7 +54,11 @@ def _sale(arguments: argparse.Namespace, measured: Measured, load: Load, site: S
         calls_per_second=second,
     )
     course = sale.Sale(arguments.sale, load.average, load.peak)
-    return sale_table.told(course, speed, event.queued_bytes, f"{processes} x {threads} threads")
+    return sale_table.told(course, speed, event.queued_bytes, _workers(processes, threads))
+
+
+def _workers(processes: int, threads: int) -> str:
+    return f"{processes} worker{'s' if processes > 1 else ''} of {threads} threads"
 
 
 def _load(arguments: argparse.Namespace) -> Load:
@@ -96,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     add("dedupe-days", above_zero, dedupe_days, "DEDUPE_DAYS")
     add("retention-days", above_zero, retention_days, "RETENTION_DAYS")
     add("outage-minutes", not_below_zero, 60, "of the peak that Redis shall hold without workers")
-    add("sale", _count, None, "seconds of a sale that begins with the peak: tell what waits")
+    add("sale", _at_most_a_day, None, "seconds of a sale that begins with the peak")
     add("worker-processes", _count, None, "in a sale; as advised, if not given")
     add("worker-threads", _count, None, "in a sale; as advised, if not given")
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="postgresql")
@@ -125,6 +133,13 @@ def _count(text: str) -> int:
     if value != int(value):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
     return int(value)
+
+
+def _at_most_a_day(text: str) -> int:
+    value = _count(text)
+    if value > _MOST_SALE_SECONDS:
+        raise argparse.ArgumentTypeError(f"{text!r} is more than a day")
+    return value
 
 
 if __name__ == "__main__":

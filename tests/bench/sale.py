@@ -76,7 +76,7 @@ def simulate(sale: Sale, speed: Speed) -> tuple[Sequence[Second], bool]:
     seconds: list[Second] = []
     for second in _run(sale, speed):
         seconds.append(second)
-        is_over = second.number >= sale.seconds
+        is_over = second.number + 1 >= sale.seconds
         # Whoever arrives and is done in the same second doesn't wait.
         if is_over and second.waiting < 1:
             return seconds, True

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from core.queue import BATCH_EVENTS
-from tests.bench import latency, memory, our_worker
+from tests.bench import costs, latency, memory, our_worker
 from tests.bench.bench import LOAD_CORE, Bench
+from tests.bench.capacity import costs_of
 from tests.bench.ledgers import require_all_succeeded, sqlite_ledger
+from tests.support.postgres import PostgresServer
 
 pytestmark = pytest.mark.skipif(
     shutil.which("taskset") is None or LOAD_CORE not in os.sched_getaffinity(0),
@@ -41,3 +43,14 @@ def test_memory_is_read_twice(bench: Bench) -> None:
     found = memory.megabytes(bench, sqlite_ledger(bench), 10, 20)
     assert set(found) == {"receiver", "worker"}
     assert all(megabytes > 10 for pair in found.values() for megabytes in pair)
+
+
+def test_what_an_event_costs_is_counted_everywhere(
+    bench: Bench, postgres_server: PostgresServer
+) -> None:
+    found = costs_of(bench, postgres_server, 20 * BATCH_EVENTS, BATCH_EVENTS, connections=16)
+    assert set(found) == set(costs.NAMES)
+    assert all(value > 0 for value in found.values())
+    assert 50 < found["queued_bytes"] - found["marker_bytes"] < 1_000
+    assert 400 < found["sqlite_ledger_bytes"] < 5_000
+    assert 0 < found["postgresql_transactions"] < 2

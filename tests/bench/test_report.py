@@ -1,11 +1,12 @@
 """The table on the terminal, and in the document."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.bench import parts, report
-from tests.bench.rows import Row, at_least
+from tests.bench.rows import CostRow, Row, at_least
 
 ROWS = [
     Row("ingest", "17.0 k/s", "bare", "40.0 k/s", 0.425, at_least(0.4)),
@@ -50,11 +51,22 @@ def test_a_part_without_a_place_is_named_and_nothing_is_written(document: Path) 
     assert document.read_text() == before
 
 
-def test_the_document_has_a_place_for_the_machine_and_for_each_part(tmp_path: Path) -> None:
-    copy = tmp_path / "benchmarks.md"
-    copy.write_text(report.DOCUMENT.read_text())
-    report.write(dict.fromkeys(parts.NAMES, ROWS), rounds=1, document=copy)
-    assert copy.read_text().count("17.0 k/s") == len(parts.NAMES)
+def test_each_part_has_a_place_in_its_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = {report.document_of(part) for part in parts.NAMES}
+    copies = [Path(shutil.copy(page, tmp_path)) for page in pages]
+    monkeypatch.setattr(report, "DOCUMENT", tmp_path / report.DOCUMENT.name)
+    report.write_all(dict.fromkeys(parts.NAMES, ROWS), rounds=1)
+    found = {copy.name: copy.read_text().count("17.0 k/s") for copy in copies}
+    assert found == {"benchmarks.md": len(parts.NAMES) - 1, "capacity.md": 1}
+
+
+def test_costs_have_columns_of_their_own(document: Path) -> None:
+    costs = [CostRow("bytes", 1234, 0.5)]
+    report.write({"ingest": costs}, rounds=3, document=document)
+    text = document.read_text()
+    assert "| for one event | in full batches | alone |" in text
+    assert "| bytes | 1,234 | 0.5 |" in text
+    assert report.as_text([*ROWS, *costs]).count("\n\n") == 1
 
 
 def test_columns_stand_below_each_other() -> None:
