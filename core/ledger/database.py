@@ -1,6 +1,8 @@
 """The ledger's engine: how to write to SQLite and PostgreSQL alike."""
 
+import math
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,8 +11,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import SQLModel
 
 #: PostgreSQL's codes: serialization failure, deadlock, lock not available.
@@ -21,6 +25,9 @@ _READ_ONLY = "25006"
 
 #: PostgreSQL's class of errors for statements that are too large or too deeply nested.
 _TOO_COMPLEX = "54"
+
+#: Seconds that a connection to PostgreSQL lies idle before it is asked whether it still works.
+_PING_AFTER_SECONDS = 1.0
 
 #: Seconds that a writer waits for SQLite's one write lock.
 SQLITE_BUSY_SECONDS = 15
@@ -125,11 +132,10 @@ def _sqlite(url: sa.URL) -> sa.Engine:
 
 
 def _postgresql(url: sa.URL, pool_size: int) -> sa.Engine:
-    return sa.create_engine(
+    engine = sa.create_engine(
         url,
         pool_size=pool_size,
         max_overflow=0,
-        pool_pre_ping=True,
         connect_args={
             "connect_timeout": 5,
             "application_name": "ecomlinx-hooks",
@@ -140,3 +146,27 @@ def _postgresql(url: sa.URL, pool_size: int) -> sa.Engine:
             "tcp_user_timeout": 20_000,
         },
     )
+    _ping_after_rest(engine)
+    return engine
+
+
+def _ping_after_rest(engine: sa.Engine) -> None:
+    """Replace connections that broke while they lay idle, without asking at every turn.
+
+    SQLAlchemy's own `pool_pre_ping` asks before each transaction: one round trip of five.
+    """
+
+    @sa.event.listens_for(engine, "checkin")
+    def note(_: object, record: ConnectionPoolEntry) -> None:
+        record.info["used_at"] = time.monotonic()
+
+    @sa.event.listens_for(engine, "checkout")
+    def ping(connection: DBAPIConnection, record: ConnectionPoolEntry, _: object) -> None:
+        rested = time.monotonic() - record.info.get("used_at", math.inf)
+        if rested < _PING_AFTER_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            # Those that lay beside it broke with it: the pool opens new ones in their stead.
+            raise InvalidatePoolError from error
