@@ -21,8 +21,8 @@ from tests.support.postgres import PostgresServer
 _MOST_ROUNDS = 3
 
 #: Enough for some seconds of work.
-_FULL_EVENTS, _SINGLE_EVENTS = 200 * BATCH_EVENTS, 3_200
-_STATEMENT_EVENTS = 40 * BATCH_EVENTS
+_FULL_EVENTS, _SINGLE_EVENTS = 120 * BATCH_EVENTS, 2_400
+_STATEMENT_EVENTS = 20 * BATCH_EVENTS
 
 #: So many at once that full batches arise.
 _MANY_CONNECTIONS = 2 * BATCH_EVENTS

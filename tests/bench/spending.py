@@ -28,6 +28,9 @@ from tests.support.waiting import wait_until
 #: The share of a backlog that a worker may have before anything is counted.
 _WARM_UP_SHARE = 0.25
 
+#: Looking costs Redis a command, which would be counted.
+_LOOK_SECONDS = 0.1
+
 
 def on_receiving(bench: Bench, requests: int, connections: int) -> Counters:
     """What the receiver needs for a request while so many come at the same time."""
@@ -135,6 +138,7 @@ def _while_working_off(
     def only(most: int) -> bool:
         if not worker.is_running:
             raise AssertionError(f"the worker has ended:\n{worker.output[-5000:]}")
+        time.sleep(_LOOK_SECONDS)
         return bool(client.zcard(PENDING_KEY) <= most)
 
     most = int(backlog * (1 - _WARM_UP_SHARE))
