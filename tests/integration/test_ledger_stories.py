@@ -1,6 +1,7 @@
 """What the ledger tells of events."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -155,9 +156,15 @@ def test_events_can_be_looked_for(
     assert [some_events.index(story["id"]) for story in found] == expected
 
 
-def finished_after(database: Database, arrival: Arrival, minutes: float | None) -> None:
-    """Have a handler give up so long after an event was received; None: nobody knows when."""
-    end(database, admit_one(database, arrival), DeliveryStatus.DEAD)
+def give_up(
+    database: Database,
+    arrival: Arrival,
+    minutes: float | None,
+    handlers: Sequence[str] = ("restock",),
+) -> None:
+    """Have handlers give up so long after an event was received; None: nobody knows when."""
+    for claimed in admit(database, [arrival], handlers):
+        end(database, claimed, DeliveryStatus.DEAD)
     finished_at = None if minutes is None else arrival.received_at + seconds(60 * minutes)
     delivery = table(DeliveryRecord)
     with database.write() as connection:
@@ -172,13 +179,13 @@ def finished_after(database: Database, arrival: Arrival, minutes: float | None) 
 def test_those_with_a_dead_delivery_come_by_their_own_time_whenever_it_died(
     database: Database, limit: int
 ) -> None:
-    lasted = [600, 1, None, 0.5, 300, -1]
+    lasted = [600, 1, 0.5, 300, 2, None]
     arrivals = [
         arrival_of(body_of(id=f"x_{hour}"), received_at=NOW + seconds(3600 * hour))
         for hour in range(len(lasted))
     ]
     for arrival, minutes in zip(arrivals, lasted, strict=True):
-        finished_after(database, arrival, minutes)
+        give_up(database, arrival, minutes)
 
     found = stories.latest(database, limit=limit, status="dead")
 
@@ -191,12 +198,24 @@ def test_an_event_with_several_dead_deliveries_is_one_of_the_latest_once(
     older = arrival_of(received_at=NOW - seconds(3600))
     newer = arrival_of()
     for arrival in (older, newer):
-        for claimed in admit(database, [arrival], handlers=["a", "b", "c"]):
-            end(database, claimed, DeliveryStatus.DEAD)
+        give_up(database, arrival, 1, handlers=["a", "b", "c"])
 
     found = stories.latest(database, limit=2, status="dead")
 
     assert [story["id"] for story in found] == [newer.id, older.id]
+
+
+def test_an_event_that_died_by_its_workers_clock_before_it_was_received_is_the_latest(
+    database: Database,
+) -> None:
+    older = arrival_of(received_at=NOW - seconds(30))
+    newer = arrival_of()
+    give_up(database, older, 10)
+    give_up(database, newer, -1)
+
+    (found,) = stories.latest(database, limit=1, status="dead")
+
+    assert found["id"] == newer.id
 
 
 def test_a_status_is_looked_for_within_a_time_and_a_type(
