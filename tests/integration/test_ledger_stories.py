@@ -179,7 +179,7 @@ def give_up(
 def test_those_with_a_dead_delivery_come_by_their_own_time_whenever_it_died(
     database: Database, limit: int
 ) -> None:
-    lasted = [600, 1, 0.5, 300, 2, None]
+    lasted = [600, 420, 300, 30, 2, None]
     arrivals = [
         arrival_of(body_of(id=f"x_{hour}"), received_at=NOW + seconds(3600 * hour))
         for hour in range(len(lasted))
@@ -195,22 +195,22 @@ def test_those_with_a_dead_delivery_come_by_their_own_time_whenever_it_died(
 def test_an_event_with_several_dead_deliveries_is_one_of_the_latest_once(
     database: Database,
 ) -> None:
-    older = arrival_of(received_at=NOW - seconds(3600))
-    newer = arrival_of()
-    for arrival in (older, newer):
+    arrivals = [arrival_of(received_at=NOW - seconds(3600 * hour)) for hour in range(3)]
+    for arrival in arrivals:
         give_up(database, arrival, 1, handlers=["a", "b", "c"])
 
-    found = stories.latest(database, limit=2, status="dead")
+    found = stories.latest(database, limit=3, status="dead")
 
-    assert [story["id"] for story in found] == [newer.id, older.id]
+    assert [story["id"] for story in found] == [arrival.id for arrival in arrivals]
 
 
 def test_an_event_that_died_by_its_workers_clock_before_it_was_received_is_the_latest(
     database: Database,
 ) -> None:
-    older = arrival_of(received_at=NOW - seconds(30))
+    older, oldest = (arrival_of(received_at=NOW - seconds(ago)) for ago in (30, 60))
     newer = arrival_of()
     give_up(database, older, 10)
+    give_up(database, oldest, 0.25)
     give_up(database, newer, -1)
 
     (found,) = stories.latest(database, limit=1, status="dead")
