@@ -52,19 +52,18 @@ class Recovery:
         """
         begun = self._begun()
         # Those that run are told apart first: Redis would search the whole queue for each of them.
-        candidates = [entry for entry in self._candidates() if entry not in begun]
+        oldest = self._oldest(_CANDIDATES_MAX + len(begun))
+        candidates = [entry for entry in oldest if entry not in begun][:_CANDIDATES_MAX]
         live = self._live(candidates)
         lost = [entry for entry in candidates if entry not in live]
         return sum(self._restore(entry) is JobStatus.FAILED for entry in lost)
 
-    def _candidates(self) -> list[bytes]:
+    def _oldest(self, count: int) -> list[bytes]:
         """Jobs that should have had their turn: queued before the one that is next."""
         latest = (datetime.now(UTC) - PATIENCE).timestamp()
         if next_in_turn := head_queued_at(self._queue):
             latest = min(latest, next_in_turn.timestamp())
-        found = self._redis.zrangebyscore(
-            PENDING_KEY, 0, round(latest * 1000), start=0, num=_CANDIDATES_MAX
-        )
+        found = self._redis.zrangebyscore(PENDING_KEY, 0, round(latest * 1000), start=0, num=count)
         return _bytes(found)
 
     def _begun(self) -> set[bytes]:

@@ -1,13 +1,16 @@
 """What the ledger tells of events."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
-from core.ledger import stories
-from core.ledger.database import Database
-from core.ledger.models import DeliveryStatus
+from core.events import Arrival
+from core.ledger import listing, stories
+from core.ledger.database import Database, table
+from core.ledger.models import DeliveryRecord, DeliveryStatus
 from core.ledger.outcomes import Error
 from tests.support.deliveries import body_of
 from tests.support.ledgers import NOW, admit, admit_one, arrival_of, claim, end, lease_of, seconds
@@ -151,6 +154,83 @@ def test_events_can_be_looked_for(
     found = stories.latest(database, **{"limit": 10, **filters})
 
     assert [some_events.index(story["id"]) for story in found] == expected
+
+
+def give_up(
+    database: Database,
+    arrival: Arrival,
+    minutes: float | None,
+    handlers: Sequence[str] = ("restock",),
+) -> None:
+    """Have handlers give up so long after an event was received; None: nobody knows when."""
+    for claimed in admit(database, [arrival], handlers):
+        end(database, claimed, DeliveryStatus.DEAD)
+    finished_at = None if minutes is None else arrival.received_at + seconds(60 * minutes)
+    delivery = table(DeliveryRecord)
+    with database.write() as connection:
+        connection.execute(
+            sa.update(delivery)
+            .where(delivery.c.event_id == arrival.id)
+            .values(finished_at=finished_at)
+        )
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 10])
+def test_those_with_a_dead_delivery_come_by_their_own_time_whenever_it_died(
+    database: Database, limit: int
+) -> None:
+    lasted = [600, 420, 300, 30, 2, None]
+    arrivals = [
+        arrival_of(body_of(id=f"x_{hour}"), received_at=NOW + seconds(3600 * hour))
+        for hour in range(len(lasted))
+    ]
+    for arrival, minutes in zip(arrivals, lasted, strict=True):
+        give_up(database, arrival, minutes)
+
+    found = stories.latest(database, limit=limit, status="dead")
+
+    assert [story["id"] for story in found] == [a.id for a in arrivals[::-1][:limit]]
+
+
+def test_an_event_with_several_dead_deliveries_is_one_of_the_latest_once(
+    database: Database,
+) -> None:
+    arrivals = [arrival_of(received_at=NOW - seconds(3600 * hour)) for hour in range(3)]
+    for arrival in arrivals:
+        give_up(database, arrival, 1, handlers=["a", "b", "c"])
+
+    found = stories.latest(database, limit=3, status="dead")
+
+    assert [story["id"] for story in found] == [arrival.id for arrival in arrivals]
+
+
+def test_an_event_that_died_by_its_workers_clock_before_it_was_received_is_the_latest(
+    database: Database,
+) -> None:
+    older, oldest = (arrival_of(received_at=NOW - seconds(ago)) for ago in (30, 60))
+    newer = arrival_of()
+    give_up(database, older, 10)
+    give_up(database, oldest, 0.25)
+    give_up(database, newer, -1)
+
+    (found,) = stories.latest(database, limit=1, status="dead")
+
+    assert found["id"] == newer.id
+
+
+def test_a_status_is_looked_for_within_a_time_and_a_type(
+    database: Database, some_events: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "_RARE_MAX", 0)
+
+    def found(**filters: Any) -> list[int]:
+        stories_found = stories.latest(database, limit=10, status="dead", **filters)
+        return [some_events.index(story["id"]) for story in stories_found]
+
+    assert found(event_type="order.*") == [1]
+    assert found(event_type="inventory.*") == []
+    assert found(since=NOW + seconds(1)) == [1]
+    assert found(since=NOW + seconds(2)) == []
 
 
 def test_an_event_for_nobody_is_among_the_latest(database: Database) -> None:

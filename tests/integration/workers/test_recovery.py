@@ -194,6 +194,23 @@ def test_a_job_that_a_worker_has_taken_is_left_to_it(
     assert waiting(redis_client) == []
 
 
+def test_a_lost_job_comes_back_however_many_older_ones_run(
+    queue: JobQueue, enqueue: Enqueue, redis_client: "redis.Redis"
+) -> None:
+    running = [enqueue()[0] for _ in range(60)]
+    lost, event_id = enqueue()
+    for job_id in (*running, lost):
+        lose(queue, job_id)
+    executions = [f"{job_id}:execution" for job_id in running]
+    redis_client.zadd(queue.started_job_registry.key, dict.fromkeys(executions, time.time() + 25))
+    age(redis_client, *running, seconds=1000)
+    age(redis_client, lost)
+
+    Recovery(queue).run()
+
+    assert waiting(redis_client) == [event_id]
+
+
 def test_a_job_that_failed_in_every_try_is_tried_again(
     queue: JobQueue, enqueue: Enqueue, redis_client: "redis.Redis"
 ) -> None:
