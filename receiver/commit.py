@@ -28,6 +28,10 @@ PATIENCE_SECONDS = 3.0
 #: How often those are looked for who have waited too long.
 _LOOK_SECONDS = 0.1
 
+#: How often the event loop goes round before a commit: what it reads meanwhile comes along, and a
+#: commit more would take longer.
+_TURNS = 2
+
 log = structlog.get_logger()
 
 
@@ -136,6 +140,8 @@ class GroupCommitter:
 
     async def _commit_all(self) -> None:
         while self._waiting:
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)
             self._in_flight = self._next_batch()
             await self._commit_batch(self._in_flight)
         self._in_flight = []
