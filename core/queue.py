@@ -193,8 +193,8 @@ def batch_commands(queue: Queue, events: Iterable[WireEvent]) -> tuple[str, list
 def requeue_batch(queue: Queue, job: Job, pipeline: "Pipeline") -> None:
     """Add a dispatch job once more to a transaction, with all of its tries before it."""
     _add(_enqueueing(queue, DISPATCH, list(job.args), job.id), pipeline)
-    pipeline.hset(job.key, "status", JobStatus.QUEUED.value)
-    pipeline.hset(job.key, "retries_left", str(JOB_RETRIES))
+    anew = {"status": JobStatus.QUEUED.value, "retries_left": str(JOB_RETRIES)}
+    pipeline.hset(job.key, mapping=anew)  # type: ignore[arg-type] # a dict's keys are invariant
     pipeline.zrem(queue.failed_job_registry.key, job.id)
     # RQ would take it for stuck there, and queue it once more.
     pipeline.lrem(queue.intermediate_queue.key, 0, job.id)

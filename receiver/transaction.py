@@ -13,10 +13,10 @@ from core.queue import batch_commands, seen_key, to_wire
 from receiver.channel import ScriptChannel, Word
 from receiver.commit import has_room
 
-#: One round trip, and all or nothing. KEYS are the events' duplicate markers. If none of them is
-#: there, the commands in ARGV, each behind its length, put a job with all events into Redis, and
-#: then the markers are set: last, so that an event whose job failed isn't taken for a duplicate.
-#: Otherwise nothing is done. Returned are the positions of the markers that were there.
+#: One round trip, in which Redis does nothing else. KEYS are the events' duplicate markers. If none
+#: of them is there, the commands in ARGV, each behind its length, put a job with all events into
+#: Redis, and then the markers are set: last, so that an event whose job failed isn't taken for a
+#: duplicate. Otherwise nothing is done. Returned are the positions of the markers that were there.
 _SCRIPT = """
 local seen = {}
 for position, marker in ipairs(redis.call('MGET', unpack(KEYS))) do
