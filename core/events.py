@@ -3,9 +3,9 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
-from typing import Any, NewType
+from typing import Any, NamedTuple, NewType
 
 import orjson
 
@@ -76,6 +76,19 @@ class Arrival:
     raw: bytes
     received_at: datetime
     source: Source
+
+
+class EventRef(NamedTuple):
+    """Names an event that the ledger has.
+
+    Attributes:
+        id: Which event.
+        day: The ledger's `EventRecord.day`, where it is known: with it an event is found at once,
+            without it in the events of every day.
+    """
+
+    id: EventId
+    day: date | None = None
 
 
 def event_id(raw: bytes) -> EventId:

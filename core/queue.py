@@ -5,7 +5,7 @@ import secrets
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from itertools import chain
 from typing import Any, NotRequired, TypedDict
@@ -21,7 +21,7 @@ from rq.exceptions import NoSuchJobError
 from rq.intermediate_queue import IntermediateQueue
 from rq.job import Job, JobStatus
 
-from core.events import Arrival, EventId, Source
+from core.events import Arrival, EventId, EventRef, Source
 from core.jobs import (
     DISPATCH,
     EVENTS_QUEUE_NAME,
@@ -110,12 +110,13 @@ class JobQueue(Queue):
 
 
 class WireEvent(TypedDict):
-    """An event within a job: whole when it is new, its id alone when the ledger has it already.
+    """An event within a job: whole when it is new, its name alone when the ledger has it already.
 
-    With `handler`, only that handler's share of it is meant.
+    With `handler`, only that handler's share of it is meant. `day` is that of `EventRef`.
     """
 
     id: str
+    day: NotRequired[str]
     handler: NotRequired[str]
     source: NotRequired[str]
     received_at: NotRequired[str]
@@ -137,15 +138,26 @@ def to_wire(arrival: Arrival) -> WireEvent:
     return wire
 
 
-def from_wire(wire: WireEvent) -> Arrival | EventId:
-    """Read what `to_wire` wrote; an event without a body is in the ledger already."""
+def to_wire_by_name(event: EventRef, handler: str | None = None) -> WireEvent:
+    """Name an event that the ledger has, or one handler's share of it."""
+    wire: WireEvent = {"id": event.id}
+    if event.day is not None:
+        wire["day"] = event.day.isoformat()
+    if handler is not None:
+        wire["handler"] = handler
+    return wire
+
+
+def from_wire(wire: WireEvent) -> Arrival | EventRef:
+    """Read what these two wrote; an event without a body is in the ledger already."""
     event_id = EventId(wire["id"])
     if "body" in wire:
         raw = wire["body"].encode("utf-8")
     elif "body_base64" in wire:
         raw = base64.b64decode(wire["body_base64"])
     else:
-        return event_id
+        day = wire.get("day")
+        return EventRef(event_id, date.fromisoformat(day) if day else None)
     received_at = datetime.fromisoformat(wire["received_at"]).astimezone(UTC)
     return Arrival(event_id, raw, received_at, Source(wire["source"]))
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from core import advice
-from core.events import EventId
-from core.ledger.due import Share
+from core.events import EventId, EventRef
 from core.ledger.models import DeliveryStatus
 from core.ledger.replays import RESOLVABLE
+from core.ledger.shares import Share
 
 Statuses = Mapping[str, DeliveryStatus]
 
@@ -37,7 +37,9 @@ def to_replay(
     if not meant:
         return Choice([], [_missing(event_id, statuses, handler)])
     replayable = {DeliveryStatus.DEAD, *([DeliveryStatus.UNCERTAIN] if uncertain else [])}
-    shares = [Share(event_id, name) for name, status in meant.items() if status in replayable]
+    shares = [
+        Share(EventRef(event_id), name) for name, status in meant.items() if status in replayable
+    ]
     # What is over needs no word where there is something else to do.
     told = {n: s for n, s in meant.items() if s not in replayable and not (shares and s in _OVER)}
     remarks = [f"{event_id} {name} is {_why_not(event_id, name, s)}" for name, s in told.items()]
@@ -56,7 +58,7 @@ def to_resolve(
         options = " or ".join(f"--handler {name}" for name in fitting)
         return f"{event_id} has several that wait for a person: say which, {options}"
     if fitting:
-        return Share(event_id, fitting[0])
+        return Share(EventRef(event_id), fitting[0])
     return "; ".join(_unresolvable(event_id, name, status) for name, status in meant.items())
 
 

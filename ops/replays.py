@@ -11,8 +11,8 @@ import click
 from core.ledger import dead, replays
 from core.ledger.database import Database
 from core.ledger.dead import Tally, Which
-from core.ledger.due import Share
 from core.ledger.models import DeliveryStatus
+from core.ledger.shares import Share
 from core.ledger.stories import written
 from ops.choices import Choice, to_replay
 from ops.ledger import find_event
@@ -53,7 +53,7 @@ def _choose(database: Database, text: str, handler: str | None, uncertain: bool)
 
 
 def _outcome(share: Share, *, is_done: bool, dry_run: bool) -> str:
-    which = f"{share.event_id} {share.handler}"
+    which = f"{share.event.id} {share.handler}"
     if not is_done:
         return f"{which} has changed meanwhile: nothing to replay"
     return f"{which} would be replayed" if dry_run else f"{which} is replayed"

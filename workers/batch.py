@@ -162,7 +162,7 @@ class Batch:
             raise_alerts(database, connection, raised, self._runtime.now())
             is_ending = self._runtime.stopping.is_set()
             found = [] if is_ending else claims.claim_next(connection, lanes, lease)
-            events = read_events(claims.load(connection, {c.event_id for c in found}).values())
+            events = read_events(claims.load(connection, {c.event_number for c in found}).values())
         _tell_late(verdicts, counted)
         return [assign(self._runtime, claim, events[claim.event_id]) for claim in found]
 

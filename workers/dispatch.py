@@ -5,9 +5,10 @@ from functools import partial
 
 import structlog
 
-from core.events import Arrival, Envelope, EventId, Malformed, parse
+from core.events import Arrival, Envelope, EventId, EventRef, Malformed, parse
 from core.ledger import claims
 from core.ledger.claims import Admission, Claim, Lease
+from core.ledger.shares import Share
 from core.queue import WireEvent, from_wire
 from handlers.events import Event, typed
 from workers.assignment import assign, read_events
@@ -67,9 +68,7 @@ class Dispatcher:
         return attempts
 
     def _find(self, wires: Sequence[WireEvent]) -> list[Attempt]:
-        shares = [(EventId(wire["id"]), wire["handler"]) for wire in wires if "handler" in wire]
-        known = [from_wire(wire) for wire in wires if "handler" not in wire]
-        arrived = {item.id: item for item in known if isinstance(item, Arrival)}
+        arrived, stored, shares = _sorted_out(wires)
         parsed = {event_id: parse(arrival.raw) for event_id, arrival in arrived.items()}
         events = {
             event_id: typed(arrived[event_id], envelope)
@@ -80,12 +79,11 @@ class Dispatcher:
             self._admission(arrival, parsed[event_id], events.get(event_id))
             for event_id, arrival in arrived.items()
         ]
-        event_ids = [item.id if isinstance(item, Arrival) else item for item in known]
         # One lease for every try: what has been claimed under it is ours, whoever got the answer.
         lease = self._runtime.lease()
-        find = partial(self._find_work, admissions, event_ids, shares, lease)
-        mine, stored = self._runtime.ledger.carry_out(find, self._heartbeat)
-        events |= read_events(stored.values())
+        find = partial(self._find_work, admissions, stored, shares, lease)
+        mine, bodies = self._runtime.ledger.carry_out(find, self._heartbeat)
+        events |= read_events(bodies.values())
         return [assign(self._runtime, claim, events[claim.event_id]) for claim in mine]
 
     def _admission(
@@ -102,19 +100,38 @@ class Dispatcher:
     def _find_work(
         self,
         admissions: list[Admission],
-        event_ids: list[EventId],
-        shares: list[tuple[EventId, str]],
+        stored: list[EventRef],
+        shares: list[Share],
         lease: Lease,
     ) -> Found:
         """Claim every delivery of these events that can be attempted now, in one transaction."""
         database = self._runtime.database
         with database.write() as connection:
             fresh = claims.admit(database, connection, admissions, lease)
-            seen = set(event_ids) - {claim.event_id for claim in fresh}
-            due = claims.claim(connection, seen, lease)
+            claimed = {claim.event_id for claim in fresh}
+            seen = {a.ref for a in admissions if a.arrival.id not in claimed}
+            due = claims.claim(connection, seen.union(stored), lease)
             due += claims.claim_shares(connection, shares, lease)
-            bodiless = {c.event_id for c in due} - {a.arrival.id for a in admissions}
+            arrived = {admission.arrival.id for admission in admissions}
+            bodiless = {claim.event_number for claim in due if claim.event_id not in arrived}
             return [*fresh, *due], claims.load(connection, bodiless)
+
+
+def _sorted_out(
+    wires: Sequence[WireEvent],
+) -> tuple[dict[EventId, Arrival], list[EventRef], list[Share]]:
+    """What a job brings: new events, events that the ledger has, and shares of such."""
+    arrived: dict[EventId, Arrival] = {}
+    stored, shares = [], []
+    for wire in wires:
+        item = from_wire(wire)
+        if isinstance(item, Arrival):
+            arrived[item.id] = item
+        elif "handler" in wire:
+            shares.append(Share(item, wire["handler"]))
+        else:
+            stored.append(item)
+    return arrived, stored, shares
 
 
 _dispatcher: Dispatcher | None = None

@@ -16,10 +16,10 @@ from core.ledger.models import AlertState
 from core.queue import (
     BATCH_EVENTS,
     JobQueue,
-    WireEvent,
     enqueue_alert,
     enqueue_batch,
     head_queued_at,
+    to_wire_by_name,
 )
 from workers.recovery import Recovery
 from workers.runtime import utc_now
@@ -93,12 +93,12 @@ class Sweep:
         with self._transaction() as pipeline:
             for start in range(0, len(found.events), BATCH_EVENTS):
                 batch = found.events[start : start + BATCH_EVENTS]
-                enqueue_batch(self._events, ({"id": event_id} for event_id in batch), pipeline)
+                enqueue_batch(self._events, map(to_wire_by_name, batch), pipeline)
             for share in found.suspects:
-                wire: WireEvent = {"id": share.event_id, "handler": share.handler}
+                wire = to_wire_by_name(share.event, share.handler)
                 enqueue_batch(self._events, [wire], pipeline)
         for share in found.suspects:
-            log.warning("delivery_suspected", event_id=share.event_id, handler=share.handler)
+            log.warning("delivery_suspected", event_id=share.event.id, handler=share.handler)
         log.debug("deliveries_queued", events=len(found.events), suspects=len(found.suspects))
 
     @contextmanager

@@ -8,7 +8,7 @@ once a row and keeps it prepared.
 
 import sqlite3
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -99,11 +99,13 @@ def _postgresql_type(column: "sa.Column[Any]") -> str:
 
 
 def _is_time(column: "sa.Column[Any]") -> bool:
-    return _postgresql_type(column).startswith("TIMESTAMP")
+    return _postgresql_type(column).startswith(("TIMESTAMP", "DATE"))
 
 
-def _sqlite_time(moment: datetime | None) -> str | None:
-    """A time as SQLAlchemy writes it to SQLite: in UTC, which it doesn't say."""
+def _sqlite_time(moment: datetime | date | None) -> str | None:
+    """A time or a day as SQLAlchemy writes it to SQLite: in UTC, which it doesn't say."""
     if moment is None:
         return None
+    if not isinstance(moment, datetime):
+        return moment.isoformat()
     return moment.astimezone(UTC).isoformat(" ", "microseconds").removesuffix("+00:00")

@@ -2,17 +2,18 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from core.events import Arrival, Envelope, EventId, Malformed, Source
+from core.events import Arrival, Envelope, EventId, EventRef, Malformed, Source
 from core.ledger import lanes
 from core.ledger.bulk import BulkInsert, Row
 from core.ledger.database import Database, table
 from core.ledger.models import DeliveryRecord, DeliveryStatus, EventRecord
-from core.ledger.shares import belong_to
+from core.ledger.numbers import day_of, ids_of, numbers_of
+from core.ledger.shares import Key, Share, belong_to, by_key
 
 _EVENT = table(EventRecord)
 _DELIVERY = table(DeliveryRecord)
@@ -43,6 +44,11 @@ class Admission:
     handlers: Sequence[str]
     ordered: Collection[str] = ()
 
+    @property
+    def ref(self) -> EventRef:
+        """What the ledger finds it by."""
+        return EventRef(self.arrival.id, day_of(self.parsed))
+
     def lane_of(self, handler: str) -> str | None:
         """Where this handler's share has to queue up; None where it needn't."""
         if handler not in self.ordered or not isinstance(self.parsed, Envelope):
@@ -55,7 +61,8 @@ class Claim:
     """One attempt of one delivery, ours until the lease ends.
 
     Attributes:
-        event_id: Which event.
+        event_number: Which event, by its number in the ledger.
+        event_id: Which event, by its id.
         handler: For which handler.
         attempt: The attempt's number, from 1 on.
         first_attempt_at: When the first attempt since the last replay, if any, was claimed.
@@ -63,12 +70,18 @@ class Claim:
         lane: Where others wait for this one to finish, if the handler is ordered.
     """
 
+    event_number: int
     event_id: EventId
     handler: str
     attempt: int
     first_attempt_at: datetime
     forgiven_attempts: int = 0
     lane: str | None = None
+
+    @property
+    def key(self) -> Key:
+        """What identifies the delivery in the ledger."""
+        return self.event_number, self.handler
 
 
 def admit(
@@ -83,15 +96,18 @@ def admit(
         return []
     unique = {admission.arrival.id: admission for admission in admissions}
     # In one order everywhere: workers that admit the same events at once would deadlock otherwise.
-    rows = [_event_row(unique[event_id]) for event_id in sorted(unique)]
-    new = {event_id for (event_id,) in _INSERT_EVENTS.execute(database, connection, rows)}
+    rows = [_event_row(admission) for admission in sorted(unique.values(), key=_place)]
+    new = {
+        event_id: number for number, event_id in _INSERT_EVENTS.execute(database, connection, rows)
+    }
+    ids = {number: event_id for event_id, number in new.items()}
     shares = [
-        (admission.arrival.id, handler, admission.lane_of(handler))
+        (new[admission.arrival.id], handler, admission.lane_of(handler))
         for admission in unique.values()
         if admission.arrival.id in new
         for handler in admission.handlers
     ]
-    free = [(event_id, handler) for event_id, handler, lane in shares if lane is None]
+    free = [(number, handler) for number, handler, lane in shares if lane is None]
     queued = [share for share in shares if share[2] is not None]
     lanes.lock(database, connection, [(handler, lane) for _, handler, lane in queued if lane])
     _INSERT_CLAIMED.execute(database, connection, free, _claimed(lease))
@@ -99,28 +115,30 @@ def admit(
     _INSERT_WAITING.execute(
         database, connection, queued, (DeliveryStatus.PENDING.value, 0, lease.expires_at)
     )
-    claims = [Claim(event_id, handler, 1, lease.now) for event_id, handler in free]
-    return claims + claim_shares(connection, {(e, handler) for e, handler, _ in queued}, lease)
+    claims = [Claim(number, ids[number], handler, 1, lease.now) for number, handler in free]
+    waiting = {(number, handler) for number, handler, _ in queued}
+    return claims + _claim_keys(connection, waiting, lease)
 
 
-def claim(connection: Connection, event_ids: Collection[EventId], lease: Lease) -> list[Claim]:
+def claim(connection: Connection, events: Collection[EventRef], lease: Lease) -> list[Claim]:
     """Claim every delivery of these events that is pending, or due for another attempt.
 
     Those in which a worker has died are left out: they are claimed one by one, as shares.
     """
-    if not event_ids:
+    numbers = numbers_of(connection, events).values()
+    if not numbers:
         return []
-    which = sa.and_(_DELIVERY.c.event_id.in_(event_ids), _DELIVERY.c.crashes == 0)
+    which = sa.and_(_DELIVERY.c.event_number.in_(sorted(numbers)), _DELIVERY.c.crashes == 0)
     return _claim(connection, which, lease)
 
 
-def claim_shares(
-    connection: Connection, shares: Collection[tuple[EventId, str]], lease: Lease
-) -> list[Claim]:
-    """Claim single deliveries, by event and handler, that are pending or due."""
-    if not shares:
-        return []
-    return _claim(connection, belong_to(_DELIVERY, shares), lease)
+def claim_shares(connection: Connection, shares: Collection[Share], lease: Lease) -> list[Claim]:
+    """Claim single deliveries that are pending or due."""
+    return _claim_keys(connection, by_key(connection, shares), lease)
+
+
+def _claim_keys(connection: Connection, keys: Collection[Key], lease: Lease) -> list[Claim]:
+    return _claim(connection, belong_to(_DELIVERY, keys), lease) if keys else []
 
 
 def claim_next(
@@ -165,7 +183,7 @@ def _claim(connection: Connection, which: sa.ColumnElement[bool], lease: Lease) 
             worker=lease.worker,
         )
         .returning(
-            _DELIVERY.c.event_id,
+            _DELIVERY.c.event_number,
             _DELIVERY.c.handler,
             _DELIVERY.c.attempts,
             _DELIVERY.c.first_attempt_at,
@@ -173,7 +191,9 @@ def _claim(connection: Connection, which: sa.ColumnElement[bool], lease: Lease) 
             _DELIVERY.c.lane,
         )
     )
-    return [Claim(*row) for row in connection.execute(statement)]
+    rows = connection.execute(statement).all()
+    ids = ids_of(connection, (row.event_number for row in rows))
+    return [Claim(row.event_number, ids[row.event_number], *row[1:]) for row in rows]
 
 
 def extend(database: Database, claims: Collection[Claim], lease: Lease) -> None:
@@ -201,22 +221,21 @@ def hand_back(database: Database, claims: Collection[Claim], lease: Lease) -> No
         )
 
 
-def load(connection: Connection, event_ids: Collection[EventId]) -> Mapping[EventId, Arrival]:
-    """Read events from the ledger as they arrived."""
-    if not event_ids:
+def load(connection: Connection, numbers: Collection[int]) -> Mapping[EventId, Arrival]:
+    """Read events, named by their numbers, from the ledger as they arrived."""
+    if not numbers:
         return {}
     rows = connection.execute(
         sa.select(_EVENT.c.id, _EVENT.c.raw, _EVENT.c.received_at, _EVENT.c.source).where(
-            _EVENT.c.id.in_(event_ids)
+            _EVENT.c.number.in_(sorted(numbers))
         )
     )
     return {row.id: Arrival(row.id, row.raw, row.received_at, Source(row.source)) for row in rows}
 
 
 def _ours(claims: Collection[Claim], worker: str) -> sa.ColumnElement[bool]:
-    keys = [(claim.event_id, claim.handler) for claim in claims]
     return sa.and_(
-        belong_to(_DELIVERY, keys),
+        belong_to(_DELIVERY, [claim.key for claim in claims]),
         _DELIVERY.c.status == DeliveryStatus.RUNNING,
         _DELIVERY.c.worker == worker,
     )
@@ -226,6 +245,7 @@ _INSERT_EVENTS = BulkInsert(
     EventRecord,
     each=(
         "id",
+        "day",
         "type",
         "entity",
         "source",
@@ -235,8 +255,12 @@ _INSERT_EVENTS = BulkInsert(
         "malformed",
     ),
     conflict="ON CONFLICT DO NOTHING",
-    returning=("id",),
+    returning=("number", "id"),
 )
+
+
+def _place(admission: Admission) -> tuple[date, EventId]:
+    return day_of(admission.parsed), admission.arrival.id
 
 
 def _event_row(admission: Admission) -> Row:
@@ -244,6 +268,7 @@ def _event_row(admission: Admission) -> Row:
     known = parsed if isinstance(parsed, Envelope) else None
     return (
         arrival.id,
+        day_of(parsed),
         known and known.type,
         known and known.entity,
         arrival.source.value,
@@ -256,13 +281,13 @@ def _event_row(admission: Admission) -> Row:
 
 _INSERT_WAITING = BulkInsert(
     DeliveryRecord,
-    each=("event_id", "handler", "lane"),
+    each=("event_number", "handler", "lane"),
     shared=("status", "attempts", "lease_expires_at"),
 )
 
 _INSERT_CLAIMED = BulkInsert(
     DeliveryRecord,
-    each=("event_id", "handler"),
+    each=("event_number", "handler"),
     shared=(
         "status",
         "attempts",

@@ -19,7 +19,7 @@ _EVENT = table(EventRecord)
 #: Word for word the condition of `ix_delivery_unresolved`: only so does SQLite use the index.
 _UNRESOLVED = sa.text("delivery.status IN ('dead', 'uncertain')")
 
-_WITH_EVENTS = _DELIVERY.join(_EVENT, _EVENT.c.id == _DELIVERY.c.event_id)
+_WITH_EVENTS = _DELIVERY.join(_EVENT, _EVENT.c.number == _DELIVERY.c.event_number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,9 @@ def latest(database: Database, which: Which, *, limit: int) -> list[DeadLetter]:
         .select_from(_WITH_EVENTS)
         .where(*conditions(which))
         .order_by(
-            _DELIVERY.c.finished_at.desc().nulls_last(), _DELIVERY.c.event_id, _DELIVERY.c.handler
+            _DELIVERY.c.finished_at.desc().nulls_last(),
+            _DELIVERY.c.event_number,
+            _DELIVERY.c.handler,
         )
         .limit(limit)
     )
@@ -102,7 +104,7 @@ def count(database: Database, which: Which) -> int:
 def tally(database: Database, which: Which) -> list[Tally]:
     """Count them by handler and type of error, the most frequent first."""
     last_attempt = sa.and_(
-        _ATTEMPT.c.event_id == _DELIVERY.c.event_id,
+        _ATTEMPT.c.event_number == _DELIVERY.c.event_number,
         _ATTEMPT.c.handler == _DELIVERY.c.handler,
         _ATTEMPT.c.number == _DELIVERY.c.attempts,
     )

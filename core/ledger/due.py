@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from core.alerts import Alert, dead_delivery, uncertain_delivery
-from core.events import EventId
+from core.events import EventRef
 from core.ledger.alerts import raise_alerts
 from core.ledger.database import Database, table
 from core.ledger.lanes import is_blocked
@@ -20,7 +20,7 @@ from core.ledger.models import (
     StepRecord,
     StepState,
 )
-from core.ledger.shares import belong_to
+from core.ledger.shares import Key, Share, belong_to, key_of
 
 _DELIVERY = table(DeliveryRecord)
 _EVENT = table(EventRecord)
@@ -43,13 +43,6 @@ _WORKER_LOST = "WorkerLost"
 Row = sa.Row[Any]
 
 
-class Share(NamedTuple):
-    """One handler's share of one event."""
-
-    event_id: EventId
-    handler: str
-
-
 class Due(NamedTuple):
     """What is to be queued: whole events, and the shares in which a worker has died before.
 
@@ -58,7 +51,7 @@ class Due(NamedTuple):
     can't take others along.
     """
 
-    events: Sequence[EventId]
+    events: Sequence[EventRef]
     suspects: Sequence[Share]
 
 
@@ -122,8 +115,8 @@ def queue(
 
 
 def _due(rows: Sequence[Row]) -> Due:
-    events = dict.fromkeys(EventId(row.event_id) for row in rows if row.crashes == 0)
-    suspects = [Share(EventId(row.event_id), row.handler) for row in rows if row.crashes > 0]
+    events = dict.fromkeys(EventRef(row.id, row.day) for row in rows if row.crashes == 0)
+    suspects = [Share(EventRef(row.id, row.day), row.handler) for row in rows if row.crashes > 0]
     return Due(list(events), suspects)
 
 
@@ -136,7 +129,13 @@ def _put_off_blocked(connection: Connection, now: datetime, limit: int) -> None:
 
 
 def _lock(connection: Connection, which: sa.ColumnElement[bool], limit: int) -> list[Row]:
-    query = sa.select(_DELIVERY).where(which).limit(limit).with_for_update(skip_locked=True)
+    query = (
+        sa.select(_DELIVERY, _EVENT.c.id, _EVENT.c.day, _EVENT.c.type)
+        .join(_EVENT, _EVENT.c.number == _DELIVERY.c.event_number)
+        .where(which)
+        .limit(limit)
+        .with_for_update(of=_DELIVERY, skip_locked=True)
+    )
     return list(connection.execute(query))
 
 
@@ -180,7 +179,7 @@ def _give_up(
     if not given_up:
         return
     begun = _with_begun_steps(connection, given_up)
-    doubtful = [row for row in given_up if (row.event_id, row.handler) in begun]
+    doubtful = [row for row in given_up if key_of(row) in begun]
     certain = [row for row in given_up if row not in doubtful]
     error = f"{_WORKER_LOST}: {MAX_CRASHES} workers have died in this delivery"
     doubt = f"{error}, and whether a step in it took effect is unknown"
@@ -196,43 +195,30 @@ def _give_up(
             finished_at=now,
             error=reason,
         )
-    types = _types(connection, given_up)
-    raised: list[Alert] = [
-        dead_delivery(row.event_id, types[row.event_id], row.handler, error) for row in certain
-    ]
-    raised += [
-        uncertain_delivery(row.event_id, types[row.event_id], row.handler, doubt)
-        for row in doubtful
-    ]
+    raised: list[Alert] = [dead_delivery(row.id, row.type, row.handler, error) for row in certain]
+    raised += [uncertain_delivery(row.id, row.type, row.handler, doubt) for row in doubtful]
     raise_alerts(database, connection, raised, now)
 
 
-def _with_begun_steps(connection: Connection, rows: Sequence[Row]) -> set[tuple[str, str]]:
-    """The deliveries, by event and handler, in which a step began that has not ended."""
-    keys = [(row.event_id, row.handler) for row in rows]
-    query = sa.select(_STEP.c.event_id, _STEP.c.handler).where(
-        belong_to(_STEP, keys),
+def _with_begun_steps(connection: Connection, rows: Sequence[Row]) -> set[Key]:
+    """The deliveries in which a step began that has not ended."""
+    query = sa.select(_STEP.c.event_number, _STEP.c.handler).where(
+        belong_to(_STEP, [key_of(row) for row in rows]),
         _STEP.c.state == StepState.STARTED,
     )
-    return {(row.event_id, row.handler) for row in connection.execute(query)}
-
-
-def _types(connection: Connection, rows: Sequence[Row]) -> dict[str, str | None]:
-    wanted = _EVENT.c.id.in_([row.event_id for row in rows])
-    found = connection.execute(sa.select(_EVENT.c.id, _EVENT.c.type).where(wanted))
-    return {row.id: row.type for row in found}
+    return {key_of(row) for row in connection.execute(query)}
 
 
 def _change(connection: Connection, rows: Sequence[Row], **values: object) -> None:
     if not rows:
         return
-    keys = [(row.event_id, row.handler) for row in rows]
-    connection.execute(sa.update(_DELIVERY).where(belong_to(_DELIVERY, keys)).values(**values))
+    those = belong_to(_DELIVERY, [key_of(row) for row in rows])
+    connection.execute(sa.update(_DELIVERY).where(those).values(**values))
 
 
 def _crashed_attempt(row: Row, now: datetime) -> dict[str, object]:
     return {
-        "event_id": row.event_id,
+        "event_number": row.event_number,
         "handler": row.handler,
         "number": row.attempts,
         "started_at": row.claimed_at,

@@ -23,8 +23,8 @@ def is_blocked(delivery: sa.Table) -> sa.ColumnElement[bool]:
     earlier = (
         sa.select(sa.literal(1))
         .select_from(other)
-        .join(theirs, theirs.c.id == other.c.event_id)
-        .join(mine, mine.c.id == delivery.c.event_id)
+        .join(theirs, theirs.c.number == other.c.event_number)
+        .join(mine, mine.c.number == delivery.c.event_number)
         .where(
             other.c.handler == delivery.c.handler,
             other.c.lane == delivery.c.lane,

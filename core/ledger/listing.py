@@ -84,21 +84,21 @@ def newest(connection: Connection, wanted: Wanted, limit: int) -> Sequence[Row]:
 
 def _by_status(connection: Connection, wanted: Wanted, status: str, limit: int) -> Sequence[Row]:
     """Events with such a delivery, looked for from the latest delivery on."""
-    received: dict[str, datetime] = {}
+    received: dict[int, datetime] = {}
     best: list[datetime] = []
     with closing(connection.execute(_from_the_latest(wanted, status))) as deliveries:
-        for event_id, received_at, reached_at in deliveries:
-            if event_id not in received:
-                received[event_id] = received_at
+        for number, received_at, reached_at in deliveries:
+            if number not in received:
+                received[number] = received_at
                 heappush(best, received_at)
             if len(best) > limit:
                 heappop(best)
             if len(best) == limit and reached_at and reached_at + _CLOCKS_DIFFER < best[0]:
                 break
     among = sorted(sorted(received), key=received.__getitem__, reverse=True)[:limit]
-    found = connection.execute(sa.select(*_BRIEF).where(_EVENT.c.id.in_(among)))
-    by_id = {row.id: row for row in found}
-    return [by_id[event_id] for event_id in among if event_id in by_id]
+    found = connection.execute(sa.select(*_BRIEF).where(_EVENT.c.number.in_(among)))
+    by_number = {row.number: row for row in found}
+    return [by_number[number] for number in among if number in by_number]
 
 
 def _from_the_latest(wanted: Wanted, status: str) -> "sa.Select[Any]":
@@ -114,9 +114,9 @@ def _from_the_latest(wanted: Wanted, status: str) -> "sa.Select[Any]":
         conditions.append(_EVENT.c.received_at >= wanted.since)
         conditions.append(sa.or_(reached_at.is_(None), reached_at >= earliest))
     return (
-        sa.select(_EVENT.c.id, _EVENT.c.received_at, reached_at)
+        sa.select(_EVENT.c.number, _EVENT.c.received_at, reached_at)
         .select_from(_DELIVERY)
-        .join(_EVENT, _EVENT.c.id == _DELIVERY.c.event_id)
+        .join(_EVENT, _EVENT.c.number == _DELIVERY.c.event_number)
         .where(*conditions)
         # Older versions did not write down when a delivery became final.
         .order_by(reached_at.desc().nulls_first())
@@ -128,7 +128,7 @@ def _has_delivery(status: str) -> Condition:
     # Not EXISTS: PostgreSQL would rather read all deliveries and join them than ask for each event.
     one = (
         sa.select(sa.literal(1))
-        .where(_DELIVERY.c.event_id == _EVENT.c.id, _DELIVERY.c.status == status)
+        .where(_DELIVERY.c.event_number == _EVENT.c.number, _DELIVERY.c.status == status)
         .limit(1)
     )
     return one.correlate(_EVENT).scalar_subquery().is_not(None)

@@ -1,6 +1,6 @@
 """The ledger's tables."""
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 
@@ -53,16 +53,35 @@ _FINAL = frozenset(
 )
 
 
+def _event_number() -> Any:
+    """The number of the event that a row belongs to, first in its key."""
+    return Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+
+
 class EventRecord(SQLModel, table=True):
-    """An event as it arrived; never changed afterwards."""
+    """An event as it arrived; never changed afterwards.
+
+    `number` is the ledger's own, in the order of admission. What belongs to an event has it as the
+    first part of its key, and so does the newest lie together: ids are hashes, which would have
+    each row in a part of the index of its own. `day` does the same for the ids: see
+    `core.ledger.numbers.day_of`.
+    """
 
     __tablename__: ClassVar[str] = "event"
     __table_args__: ClassVar[Any] = (
+        UniqueConstraint("day", "id"),
         Index("ix_event_received_at", "received_at", "id"),
         Index("ix_event_type", "type", "received_at"),
+        # A number is never given twice, not even after the newest event has been deleted.
+        {"sqlite_autoincrement": True},
     )
 
-    id: str = Field(primary_key=True, max_length=ID_MAX_CHARS)
+    number: int | None = Field(
+        default=None,
+        sa_column=Column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    )
+    id: str = Field(max_length=ID_MAX_CHARS)
+    day: date
     type: str | None
     entity: str | None
     source: str
@@ -120,7 +139,7 @@ class DeliveryRecord(SQLModel, table=True):
         ),
     )
 
-    event_id: str = Field(primary_key=True, max_length=ID_MAX_CHARS)
+    event_number: int = _event_number()
     handler: str = Field(primary_key=True)
     status: str
     attempts: int
@@ -141,15 +160,10 @@ class AttemptRecord(SQLModel, table=True):
     """One try of one delivery; only ever added."""
 
     __tablename__: ClassVar[str] = "attempt"
-    __table_args__: ClassVar[Any] = (UniqueConstraint("event_id", "handler", "number"),)
 
-    id: int | None = Field(
-        default=None,
-        sa_column=Column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
-    )
-    event_id: str = Field(max_length=ID_MAX_CHARS)
-    handler: str
-    number: int
+    event_number: int = _event_number()
+    handler: str = Field(primary_key=True)
+    number: int = Field(primary_key=True)
     started_at: datetime
     duration_ms: float | None
     result: str
@@ -175,7 +189,7 @@ class StepRecord(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "step"
 
-    event_id: str = Field(primary_key=True, max_length=ID_MAX_CHARS)
+    event_number: int = _event_number()
     handler: str = Field(primary_key=True)
     name: str = Field(primary_key=True)
     attempt: int = Field(default=0, sa_column_kwargs={"server_default": "0"})

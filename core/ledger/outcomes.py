@@ -53,16 +53,16 @@ def record(database: Database, connection: Connection, outcomes: Sequence[Outcom
     nothing: the attempt's number no longer is the delivery's.
     """
     told = _END.execute(database, connection, [_end_row(outcome) for outcome in outcomes])
-    counted = {(event_id, handler) for event_id, handler in told}
+    counted = set(told)
     _ADD_ATTEMPTS.execute(database, connection, [_attempt_row(outcome) for outcome in outcomes])
-    return {o.claim for o in outcomes if (o.claim.event_id, o.claim.handler) in counted}
+    return {outcome.claim for outcome in outcomes if outcome.claim.key in counted}
 
 
 #: An upsert that only ever updates: it carries any number of rows in one statement.
 _END = BulkInsert(
     DeliveryRecord,
     each=(
-        "event_id",
+        "event_number",
         "handler",
         "attempts",
         "worker",
@@ -72,7 +72,7 @@ _END = BulkInsert(
         "note",
         "error",
     ),
-    conflict="""ON CONFLICT (event_id, handler) DO UPDATE SET
+    conflict="""ON CONFLICT (event_number, handler) DO UPDATE SET
         status = excluded.status,
         next_attempt_at = excluded.next_attempt_at,
         lease_expires_at = NULL,
@@ -82,15 +82,14 @@ _END = BulkInsert(
     WHERE delivery.status = 'running'
         AND delivery.attempts = excluded.attempts
         AND delivery.worker = excluded.worker""",
-    returning=("event_id", "handler"),
+    returning=("event_number", "handler"),
 )
 
 
 def _end_row(outcome: Outcome) -> Row:
     claim = outcome.claim
     return (
-        claim.event_id,
-        claim.handler,
+        *claim.key,
         claim.attempt,
         outcome.worker,
         outcome.status.value,
@@ -104,7 +103,7 @@ def _end_row(outcome: Outcome) -> Row:
 _ADD_ATTEMPTS = BulkInsert(
     AttemptRecord,
     each=(
-        "event_id",
+        "event_number",
         "handler",
         "number",
         "started_at",
@@ -123,8 +122,7 @@ _ADD_ATTEMPTS = BulkInsert(
 def _attempt_row(outcome: Outcome) -> Row:
     claim, error = outcome.claim, outcome.error
     return (
-        claim.event_id,
-        claim.handler,
+        *claim.key,
         claim.attempt,
         outcome.started_at,
         round(outcome.duration_ms, 3),

@@ -8,13 +8,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from core.events import EventId
+from core.events import EventId, EventRef
 from core.ledger.database import Database, table
 from core.ledger.dead import Condition, Which, conditions
-from core.ledger.due import Share
 from core.ledger.models import DeliveryRecord, DeliveryStatus, EventRecord, StepRecord, StepState
+from core.ledger.numbers import numbers_of
 from core.ledger.outcomes import storable
-from core.ledger.shares import belong_to
+from core.ledger.shares import Key, Share, belong_to, by_key, key_of
 
 _DELIVERY = table(DeliveryRecord)
 _EVENT = table(EventRecord)
@@ -32,12 +32,13 @@ RESOLVABLE: Mapping[DeliveryStatus, frozenset[DeliveryStatus]] = {
 
 def statuses_of(database: Database, event_id: EventId) -> dict[str, DeliveryStatus]:
     """The status of each of an event's deliveries, by handler."""
-    query = (
-        sa.select(_DELIVERY.c.handler, _DELIVERY.c.status)
-        .where(_DELIVERY.c.event_id == event_id)
-        .order_by(_DELIVERY.c.handler)
-    )
     with database.read() as connection:
+        numbers = numbers_of(connection, [EventRef(event_id)]).values()
+        query = (
+            sa.select(_DELIVERY.c.handler, _DELIVERY.c.status)
+            .where(_DELIVERY.c.event_number.in_(numbers))
+            .order_by(_DELIVERY.c.handler)
+        )
         return {row.handler: DeliveryStatus(row.status) for row in connection.execute(query)}
 
 
@@ -57,17 +58,15 @@ def replay(
             steps of unknown end are forgotten, and so run again.
     """
     statuses = [DeliveryStatus.DEAD, *([DeliveryStatus.UNCERTAIN] if uncertain else [])]
-    wanted = [belong_to(_DELIVERY, shares), _DELIVERY.c.status.in_(statuses)]
-    query = sa.select(_DELIVERY).where(*wanted).with_for_update()
     with database.write() as connection:
+        known = by_key(connection, shares)
+        wanted = [belong_to(_DELIVERY, known), _DELIVERY.c.status.in_(statuses)]
+        query = sa.select(_DELIVERY).where(*wanted).with_for_update()
         rows = connection.execute(query).all()
-        found = [Share(row.event_id, row.handler) for row in rows]
-        unclear = [
-            Share(r.event_id, r.handler) for r in rows if r.status == DeliveryStatus.UNCERTAIN
-        ]
+        unclear = [key_of(row) for row in rows if row.status == DeliveryStatus.UNCERTAIN]
         _forget_begun_steps(connection, unclear)
-        _make_due(connection, found, now)
-    return found
+        _make_due(connection, [key_of(row) for row in rows], now)
+    return [known[key_of(row)] for row in rows]
 
 
 def replay_dead(
@@ -95,10 +94,10 @@ def replay_dead(
 def _replay_batch(
     database: Database, wanted: Sequence[Condition], batch: int, now: datetime
 ) -> Sequence[sa.Row[Any, Any, Any]]:
-    columns = (_DELIVERY.c.event_id, _DELIVERY.c.handler, _DELIVERY.c.finished_at)
+    columns = (_DELIVERY.c.event_number, _DELIVERY.c.handler, _DELIVERY.c.finished_at)
     query = (
         sa.select(*columns)
-        .join(_EVENT, _EVENT.c.id == _DELIVERY.c.event_id)
+        .join(_EVENT, _EVENT.c.number == _DELIVERY.c.event_number)
         .where(*wanted)
         .order_by(_DELIVERY.c.finished_at)
         .limit(batch)
@@ -106,17 +105,17 @@ def _replay_batch(
     )
     with database.write() as connection:
         rows = connection.execute(query).all()
-        _make_due(connection, [Share(row.event_id, row.handler) for row in rows], now)
+        _make_due(connection, [key_of(row) for row in rows], now)
     return rows
 
 
-def _make_due(connection: Connection, shares: Sequence[Share], now: datetime) -> None:
+def _make_due(connection: Connection, keys: Sequence[Key], now: datetime) -> None:
     """The sweep queues what is pending and past its lease's end."""
-    if not shares:
+    if not keys:
         return
     connection.execute(
         sa.update(_DELIVERY)
-        .where(belong_to(_DELIVERY, shares))
+        .where(belong_to(_DELIVERY, keys))
         .values(
             status=DeliveryStatus.PENDING,
             forgiven_attempts=_DELIVERY.c.attempts,
@@ -132,11 +131,11 @@ def _make_due(connection: Connection, shares: Sequence[Share], now: datetime) ->
     )
 
 
-def _forget_begun_steps(connection: Connection, shares: Sequence[Share]) -> None:
-    if not shares:
+def _forget_begun_steps(connection: Connection, keys: Sequence[Key]) -> None:
+    if not keys:
         return
     begun = _STEP.c.state == StepState.STARTED
-    connection.execute(sa.delete(_STEP).where(belong_to(_STEP, shares), begun))
+    connection.execute(sa.delete(_STEP).where(belong_to(_STEP, keys), begun))
 
 
 def resolve(
@@ -160,7 +159,7 @@ def resolve(
     with database.write() as connection:
         changed = connection.execute(
             sa.update(_DELIVERY)
-            .where(belong_to(_DELIVERY, [share]), resolvable)
+            .where(belong_to(_DELIVERY, by_key(connection, [share])), resolvable)
             .values(
                 status=outcome,
                 finished_at=now,

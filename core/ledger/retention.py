@@ -75,44 +75,45 @@ def delete_events(
         old = _old_events(connection, cutoff, after, limit)
         if not old:
             return Deleted(0, 0, None)
-        event_ids = [row.id for row in old]
-        doomed = sorted(set(event_ids) - _unfinished(connection, event_ids, cutoff))
-        counts = [_delete(connection, part.c.event_id, doomed) for part in _PARTS]
-        events = _delete(connection, _EVENT.c.id, doomed)
+        numbers = [row.number for row in old]
+        doomed = sorted(set(numbers) - _unfinished(connection, numbers, cutoff))
+        counts = [_delete(connection, part.c.event_number, doomed) for part in _PARTS]
+        events = _delete(connection, _EVENT.c.number, doomed)
     end = Position(old[-1].received_at, old[-1].id) if len(old) == limit else None
     return Deleted(events, counts[-1], end)
 
 
 def _old_events(
     connection: Connection, cutoff: datetime, after: Position | None, limit: int
-) -> Sequence[sa.Row[Any, Any]]:
-    query = sa.select(_EVENT.c.id, _EVENT.c.received_at).where(_EVENT.c.received_at < cutoff)
+) -> Sequence[sa.Row[Any, Any, Any]]:
+    columns = (_EVENT.c.number, _EVENT.c.id, _EVENT.c.received_at)
+    query = sa.select(*columns).where(_EVENT.c.received_at < cutoff)
     if after is not None:
         place = sa.tuple_(_EVENT.c.received_at, _EVENT.c.id)
         query = query.where(place > (after.received_at, after.event_id))
     return connection.execute(query.order_by(_EVENT.c.received_at, _EVENT.c.id).limit(limit)).all()
 
 
-def _unfinished(connection: Connection, event_ids: Sequence[str], cutoff: datetime) -> set[str]:
+def _unfinished(connection: Connection, numbers: Sequence[int], cutoff: datetime) -> set[int]:
     """The events that have to stay, and a lock on every delivery of the others.
 
     What somebody else has locked, for a replay say, counts as unfinished.
     """
-    deliveries = sa.select(_DELIVERY.c.event_id, _DELIVERY.c.handler).where(
-        _DELIVERY.c.event_id.in_(event_ids)
+    deliveries = sa.select(_DELIVERY.c.event_number, _DELIVERY.c.handler).where(
+        _DELIVERY.c.event_number.in_(numbers)
     )
     is_over = sa.and_(
         _DELIVERY.c.status.in_(_OVER),
         sa.or_(_DELIVERY.c.finished_at.is_(None), _DELIVERY.c.finished_at < cutoff),
     )
     locked = set(connection.execute(deliveries.where(is_over).with_for_update(skip_locked=True)))
-    return {row.event_id for row in connection.execute(deliveries) if row not in locked}
+    return {row.event_number for row in connection.execute(deliveries) if row not in locked}
 
 
-def _delete(connection: Connection, column: "sa.Column[str]", event_ids: Collection[str]) -> int:
-    if not event_ids:
+def _delete(connection: Connection, column: "sa.Column[int]", numbers: Collection[int]) -> int:
+    if not numbers:
         return 0
-    return connection.execute(sa.delete(column.table).where(column.in_(event_ids))).rowcount
+    return connection.execute(sa.delete(column.table).where(column.in_(numbers))).rowcount
 
 
 def delete_cooldowns(database: Database, cutoff: datetime, *, limit: int = COOLDOWNS_MAX) -> int:

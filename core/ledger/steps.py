@@ -64,7 +64,7 @@ def finish(database: Database, claim: Claim, name: str, result: Any, now: dateti
     with database.write() as connection:
         connection.execute(
             insert.on_conflict_do_update(
-                index_elements=["event_id", "handler", "name"], set_=done, where=_is_own(claim)
+                index_elements=["event_number", "handler", "name"], set_=done, where=_is_own(claim)
             ),
             [{**_row(claim, name, now), **done}],
         )
@@ -82,9 +82,9 @@ def forget(database: Database, claim: Claim, name: str) -> None:
 
 def _require_claim(connection: Connection, claim: Claim) -> None:
     query = (
-        sa.select(_DELIVERY.c.event_id)
+        sa.select(_DELIVERY.c.event_number)
         .where(
-            _DELIVERY.c.event_id == claim.event_id,
+            _DELIVERY.c.event_number == claim.event_number,
             _DELIVERY.c.handler == claim.handler,
             _DELIVERY.c.status == DeliveryStatus.RUNNING,
             _DELIVERY.c.attempts == claim.attempt,
@@ -110,7 +110,7 @@ def _is_own(claim: Claim) -> sa.ColumnElement[bool]:
 
 def _key(claim: Claim, name: str) -> tuple[sa.ColumnElement[bool], ...]:
     return (
-        _STEP.c.event_id == claim.event_id,
+        _STEP.c.event_number == claim.event_number,
         _STEP.c.handler == claim.handler,
         _STEP.c.name == name,
     )
@@ -118,7 +118,7 @@ def _key(claim: Claim, name: str) -> tuple[sa.ColumnElement[bool], ...]:
 
 def _row(claim: Claim, name: str, now: datetime) -> dict[str, object]:
     return {
-        "event_id": claim.event_id,
+        "event_number": claim.event_number,
         "handler": claim.handler,
         "name": name,
         "attempt": claim.attempt,

@@ -7,10 +7,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from core.events import EventId, EventRef
 from core.ledger import patterns
 from core.ledger.database import Database, table
 from core.ledger.listing import Wanted, newest
 from core.ledger.models import AttemptRecord, DeliveryRecord, EventRecord
+from core.ledger.numbers import every_day, numbers_of
 
 _ATTEMPT = table(AttemptRecord)
 _DELIVERY = table(DeliveryRecord)
@@ -40,19 +42,20 @@ def latest(
     wanted = Wanted(event_type, status, since)
     with database.read() as connection:
         events = newest(connection, wanted, limit)
-        deliveries = _deliveries(connection, [event.id for event in events])
-    return [{**_event(event), "deliveries": deliveries.get(event.id, [])} for event in events]
+        deliveries = _deliveries(connection, [event.number for event in events])
+    return [{**_event(event), "deliveries": deliveries.get(event.number, [])} for event in events]
 
 
-def whole(database: Database, event_id: str) -> Story | None:
+def whole(database: Database, event_id: EventId) -> Story | None:
     """One event's whole story; None where the ledger doesn't know it."""
     with database.read() as connection:
-        event = connection.execute(sa.select(_EVENT).where(_EVENT.c.id == event_id)).one_or_none()
-        if event is None:
+        number = numbers_of(connection, [EventRef(event_id)]).get(event_id)
+        if number is None:
             return None
-        deliveries = _deliveries(connection, [event_id]).get(event_id, [])
+        event = connection.execute(sa.select(_EVENT).where(_EVENT.c.number == number)).one()
+        deliveries = _deliveries(connection, [number]).get(number, [])
         attempts = connection.execute(
-            sa.select(_ATTEMPT).where(_ATTEMPT.c.event_id == event_id).order_by(_ATTEMPT.c.number)
+            sa.select(_ATTEMPT).where(_ATTEMPT.c.event_number == number).order_by(_ATTEMPT.c.number)
         ).all()
     for delivery in deliveries:
         delivery["history"] = [
@@ -71,26 +74,27 @@ def ids_like(database: Database, prefix: str, *, limit: int = 5) -> list[str]:
     # PostgreSQL uses an index for LIKE only where texts are sorted by their bytes. Ids are made of
     # lower-case letters, digits and one underscore: in every locale they come before this.
     place = _EVENT.c.id.between(prefix, prefix + "z")
-    query = sa.select(_EVENT.c.id).where(begins, place).limit(limit)
+    query = sa.select(_EVENT.c.id).where(_EVENT.c.day.in_(every_day()), begins, place).limit(limit)
     with database.read() as connection:
         return list(connection.execute(query).scalars())
 
 
-def _deliveries(connection: Connection, event_ids: Sequence[str]) -> dict[str, list[Story]]:
-    if not event_ids:
+def _deliveries(connection: Connection, numbers: Sequence[int]) -> dict[int, list[Story]]:
+    """The deliveries of events, by the events' numbers."""
+    if not numbers:
         return {}
     rows = connection.execute(
         sa.select(_DELIVERY)
-        .where(_DELIVERY.c.event_id.in_(event_ids))
-        .order_by(_DELIVERY.c.event_id, _DELIVERY.c.handler)
+        .where(_DELIVERY.c.event_number.in_(numbers))
+        .order_by(_DELIVERY.c.event_number, _DELIVERY.c.handler)
     )
     return _group(rows)
 
 
-def _group(rows: Iterable[Row]) -> dict[str, list[Story]]:
-    found: dict[str, list[Story]] = {}
+def _group(rows: Iterable[Row]) -> dict[int, list[Story]]:
+    found: dict[int, list[Story]] = {}
     for row in rows:
-        found.setdefault(row.event_id, []).append(
+        found.setdefault(row.event_number, []).append(
             {
                 "handler": row.handler,
                 "status": row.status,

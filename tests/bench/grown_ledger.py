@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -23,6 +23,7 @@ from core.ledger.models import (
     DeliveryStatus,
     EventRecord,
 )
+from core.ledger.numbers import NO_DAY
 from tests.bench import orders
 
 AGE = timedelta(days=60)
@@ -148,12 +149,17 @@ def _address(database: Database) -> str:
 
 
 def _columns(target: sa.Table) -> list[str]:
-    return [column.name for column in target.c if column.name != "id" or target.name != "attempt"]
+    # The ledger numbers events itself, in the order in which they come: from 1 on.
+    return [column.name for column in target.c if column is not table(EventRecord).c.number]
 
 
 def _for_sqlite(row: Row) -> Row:
     return tuple(
-        value.strftime("%Y-%m-%d %H:%M:%S.%f") if isinstance(value, datetime) else value
+        value.strftime("%Y-%m-%d %H:%M:%S.%f")
+        if isinstance(value, datetime)
+        else value.isoformat()
+        if isinstance(value, date)
+        else value
         for value in row
     )
 
@@ -164,12 +170,12 @@ def _rows(numbers: range, total: int, now: datetime) -> _Rows:
     bodies = [orders.body(number) for number in range(_BODIES)]
     events, deliveries = [], []
     for number, event_type in zip(numbers, types, strict=True):
-        event_id = f"evt_{chance.getrandbits(128):032x}"
         received_at = now - AGE + AGE * (number / total)
         malformed = number % 10_000 == 0
         events.append(
             (
-                event_id,
+                f"evt_{chance.getrandbits(128):032x}",
+                NO_DAY if malformed else received_at.date(),
                 None if malformed else event_type,
                 None if malformed else f"order:ord_{number // 3:09}",
                 "webhook",
@@ -183,7 +189,7 @@ def _rows(numbers: range, total: int, now: datetime) -> _Rows:
             handlers = _TURNS[number % 3 : number % 3 + 1 + (number % 5 == 0)]
             for handler in handlers:
                 status = _status(chance, event_type, handler, number / total)
-                deliveries.append((event_id, handler, received_at, status))
+                deliveries.append((number + 1, handler, received_at, status))
     return _Rows(events, *_outcomes(deliveries, now))
 
 
@@ -199,10 +205,10 @@ def _status(chance: random.Random, event_type: str, handler: str, place: float) 
 
 
 def _outcomes(
-    shares: Iterable[tuple[str, str, datetime, DeliveryStatus]], now: datetime
+    shares: Iterable[tuple[int, str, datetime, DeliveryStatus]], now: datetime
 ) -> tuple[list[Row], list[Row]]:
     deliveries, attempts = [], []
-    for event_id, handler, received_at, status in shares:
+    for event_number, handler, received_at, status in shares:
         began, count = received_at + timedelta(milliseconds=12), 1
         error = None
         if status in {DeliveryStatus.DEAD, DeliveryStatus.RETRYING}:
@@ -211,13 +217,13 @@ def _outcomes(
         finished_at = None if retried_at else began + timedelta(minutes=2 * count - 2, seconds=1)
         deliveries.append(
             (
-                *(event_id, handler, status.value, count, began, began, retried_at),
+                *(event_number, handler, status.value, count, began, began, retried_at),
                 *(None, None, 0, 0, finished_at, None, None, error),
             )
         )
         attempts += [
             (
-                *(event_id, handler, number, began, 41.7, _ENDED[status]),
+                *(event_number, handler, number, began, 41.7, _ENDED[status]),
                 *(error and "HTTPError", error and "503 Service Unavailable", None),
                 *("worker-1:4711", "[]"),
             )

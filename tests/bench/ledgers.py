@@ -42,7 +42,7 @@ def postgres_ledger(server: PostgresServer) -> str:
 @contextmanager
 def recorded_attempts(url: str) -> Iterator[Callable[[], int]]:
     """Tells how many attempts have been recorded since the block began."""
-    number = table(AttemptRecord).c.id
+    number = table(AttemptRecord).c.event_number
     with closing(Database(url)) as database:
 
         def last() -> int:

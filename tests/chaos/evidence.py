@@ -37,8 +37,11 @@ def deliveries(database: Database) -> dict[Share, Delivered]:
         successes, done = _successes(connection), _done_steps(connection)
         rows = connection.execute(
             sa.select(
-                _DELIVERY.c.event_id, _DELIVERY.c.handler, _DELIVERY.c.status, _DELIVERY.c.error
-            )
+                _EVENT.c.id.label("event_id"),
+                _DELIVERY.c.handler,
+                _DELIVERY.c.status,
+                _DELIVERY.c.error,
+            ).join(_EVENT, _EVENT.c.number == _DELIVERY.c.event_number)
         )
         return {
             (row.event_id, row.handler): Delivered(
@@ -52,9 +55,10 @@ def deliveries(database: Database) -> dict[Share, Delivered]:
 
 
 def _successes(connection: Connection) -> Counter[Share]:
-    key = (_ATTEMPT.c.event_id, _ATTEMPT.c.handler)
+    key = (_EVENT.c.id, _ATTEMPT.c.handler)
     rows = connection.execute(
         sa.select(*key, sa.func.count())
+        .join_from(_ATTEMPT, _EVENT, _EVENT.c.number == _ATTEMPT.c.event_number)
         .where(_ATTEMPT.c.result == DeliveryStatus.SUCCEEDED)
         .group_by(*key)
     )
@@ -63,7 +67,9 @@ def _successes(connection: Connection) -> Counter[Share]:
 
 def _done_steps(connection: Connection) -> set[Share]:
     rows = connection.execute(
-        sa.select(_STEP.c.event_id, _STEP.c.handler).where(_STEP.c.state == StepState.DONE)
+        sa.select(_EVENT.c.id, _STEP.c.handler)
+        .join(_EVENT, _EVENT.c.number == _STEP.c.event_number)
+        .where(_STEP.c.state == StepState.DONE)
     )
     return {(event_id, handler) for event_id, handler in rows}
 
@@ -73,15 +79,16 @@ def crashes(database: Database) -> list[Crash]:
     following = _ATTEMPT.alias("following")
     query = (
         sa.select(
-            _ATTEMPT.c.event_id,
+            _EVENT.c.id.label("event_id"),
             _ATTEMPT.c.handler,
             _ATTEMPT.c.worker,
             following.c.started_at.label("again_at"),
         )
+        .join_from(_ATTEMPT, _EVENT, _EVENT.c.number == _ATTEMPT.c.event_number)
         .join(
             following,
             sa.and_(
-                following.c.event_id == _ATTEMPT.c.event_id,
+                following.c.event_number == _ATTEMPT.c.event_number,
                 following.c.handler == _ATTEMPT.c.handler,
                 following.c.number == _ATTEMPT.c.number + 1,
             ),
@@ -99,7 +106,7 @@ def longest_wait(database: Database) -> float:
     """The longest time from an event's arrival to a handler's first attempt, in seconds."""
     query = (
         sa.select(_EVENT.c.received_at, _DELIVERY.c.first_attempt_at)
-        .join(_DELIVERY, _DELIVERY.c.event_id == _EVENT.c.id)
+        .join(_DELIVERY, _DELIVERY.c.event_number == _EVENT.c.number)
         .where(_DELIVERY.c.first_attempt_at.is_not(None))
     )
     with database.read() as connection:

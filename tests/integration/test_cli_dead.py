@@ -16,7 +16,7 @@ from core.ledger.outcomes import Error
 from tests.conftest import SettingsFactory
 from tests.support.command_line import CommandLine
 from tests.support.deliveries import body_of
-from tests.support.ledgers import NOW, admit, arrival_of, end, seconds, take
+from tests.support.ledgers import NOW, admit, arrival_of, belongs_to, end, seconds, take
 
 DEAD, UNCERTAIN = DeliveryStatus.DEAD, DeliveryStatus.UNCERTAIN
 
@@ -45,12 +45,12 @@ def fail(
         end(database, claim, status, error=None if is_well else Error("Fail", error))
     delivery = table(DeliveryRecord)
     with database.write() as connection:
-        moved = sa.update(delivery).where(delivery.c.event_id == arrival.id)
+        moved = sa.update(delivery).where(belongs_to(DeliveryRecord, arrival.id))
         connection.execute(moved.values(finished_at=at))
     return arrival.id
 
 
-def statuses(database: Database, event_id: str) -> dict[str, str]:
+def statuses(database: Database, event_id: EventId) -> dict[str, str]:
     story = stories.whole(database, event_id)
     assert story is not None
     return {d["handler"]: d["status"] for d in story["deliveries"]}

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from threading import Barrier
 from typing import TypeVar
 
@@ -57,8 +58,8 @@ def test_admitting_an_event_claims_each_of_its_deliveries(database: Database) ->
     admitted = admit(database, [arrival], handlers=["restock", "notify"])
 
     assert admitted == [
-        Claim(arrival.id, "restock", 1, NOW),
-        Claim(arrival.id, "notify", 1, NOW),
+        Claim(1, arrival.id, "restock", 1, NOW),
+        Claim(1, arrival.id, "notify", 1, NOW),
     ]
     assert _delivery(database, admitted[0])["status"] == DeliveryStatus.RUNNING
 
@@ -81,7 +82,7 @@ def test_an_event_comes_out_of_the_ledger_as_it_went_in(database: Database) -> N
     admit(database, arrivals)
 
     with database.read() as connection:
-        found = claims.load(connection, [arrival.id for arrival in arrivals])
+        found = claims.load(connection, [1, 2, 3])
 
     assert found == {arrival.id: arrival for arrival in arrivals}
 
@@ -115,7 +116,7 @@ def test_an_event_that_stands_twice_in_a_batch_is_admitted_once(database: Databa
 
     admitted = admit(database, [arrival, arrival])
 
-    assert admitted == [Claim(arrival.id, "restock", 1, NOW)]
+    assert admitted == [Claim(1, arrival.id, "restock", 1, NOW)]
 
 
 def test_workers_that_admit_the_same_batch_at_once_share_it_out(database: Database) -> None:
@@ -165,7 +166,7 @@ def test_a_pending_delivery_can_be_claimed(database: Database) -> None:
 
     again = claim(database, [first.event_id], lease_of("worker-2", now=NOW + seconds(5)))
 
-    assert again == [Claim(first.event_id, "restock", 1, NOW)]
+    assert again == [first]
 
 
 def test_a_retry_can_be_claimed_when_it_is_due_and_not_before(database: Database) -> None:
@@ -174,7 +175,7 @@ def test_a_retry_can_be_claimed_when_it_is_due_and_not_before(database: Database
 
     assert claim(database, [first.event_id], lease_of(now=NOW + seconds(59))) == []
     again = claim(database, [first.event_id], lease_of(now=NOW + seconds(60)))
-    assert again == [Claim(first.event_id, "restock", 2, NOW)]
+    assert again == [replace(first, attempt=2)]
 
 
 @pytest.mark.parametrize("status", [s for s in DeliveryStatus if s.is_final])

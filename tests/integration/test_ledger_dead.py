@@ -12,7 +12,7 @@ from core.ledger.dead import DeadLetter, Tally, Which
 from core.ledger.models import DeliveryRecord, DeliveryStatus
 from core.ledger.outcomes import Error
 from tests.support.deliveries import body_of
-from tests.support.ledgers import NOW, admit, arrival_of, end, seconds
+from tests.support.ledgers import NOW, admit, arrival_of, belongs_to, end, seconds
 from tests.support.plans import plans_of, scans_a_table
 
 DEAD, UNCERTAIN = DeliveryStatus.DEAD, DeliveryStatus.UNCERTAIN
@@ -33,7 +33,7 @@ def fail(
     end(database, claim, status, error=Error(error, "no"))
     delivery = table(DeliveryRecord)
     with database.write() as connection:
-        moved = sa.update(delivery).where(delivery.c.event_id == arrival.id)
+        moved = sa.update(delivery).where(belongs_to(DeliveryRecord, arrival.id))
         connection.execute(moved.values(finished_at=NOW + seconds(after)))
     return arrival.id
 

@@ -2,12 +2,13 @@
 
 import pytest
 
-from core.events import parse
+from core.events import EventRef, parse
 from core.ledger import claims, due, lanes, outcomes, steps, stories
 from core.ledger.claims import Admission
 from core.ledger.database import Database
 from core.ledger.models import DeliveryStatus
 from core.ledger.outcomes import Outcome
+from core.ledger.shares import Share
 from tests.support.ledgers import NOW, admit, arrival_of, lease_of, seconds
 from tests.support.plans import plans_of, scans_a_table
 
@@ -25,11 +26,12 @@ def test_a_job_is_admitted_and_recorded_by_indexes(database: Database) -> None:
     with plans_of(database) as plans, database.write() as connection:
         admission = Admission(arrival, parse(arrival.raw), ["a", "b"], ordered=["b"])
         mine = claims.admit(database, connection, [admission], lease)
-        claims.claim(connection, [arrival.id], lease)
-        claims.claim_shares(connection, [(arrival.id, "a")], lease)
+        claims.claim(connection, [admission.ref], lease)
+        claims.claim(connection, [EventRef(arrival.id)], lease)
+        claims.claim_shares(connection, [Share(admission.ref, "a")], lease)
         lanes.lock(database, connection, [("b", "order:ord_1")])
         claims.claim_next(connection, [("b", "order:ord_1")], lease)
-        claims.load(connection, [arrival.id])
+        claims.load(connection, [1])
         ended = [Outcome(c, DeliveryStatus.SUCCEEDED, NOW, 1.0, "worker-1") for c in mine]
         outcomes.record(database, connection, ended)
 

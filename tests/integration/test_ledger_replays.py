@@ -9,23 +9,26 @@ import sqlalchemy as sa
 
 from core.events import EventId
 from core.ledger import claims, replays, steps, stories
-from core.ledger.claims import Claim
 from core.ledger.database import Database, table
 from core.ledger.dead import Which
-from core.ledger.due import Share
 from core.ledger.models import DeliveryRecord, DeliveryStatus, StepRecord, StepState
 from core.ledger.outcomes import Error
+from core.ledger.shares import Share
 from tests.support.deliveries import body_of
 from tests.support.ledgers import (
     NOW,
+    Condition,
     admit,
     admit_one,
     arrival_of,
+    belongs_to,
     claim,
+    claim_of,
     end,
     lease_of,
     leave_step_begun,
     seconds,
+    share_of,
     take,
 )
 from tests.support.plans import plans_of, scans_a_table
@@ -45,26 +48,26 @@ def _die(
         arrival = arrival_of(body_of("order.new", id=f"ord_{status}_{handler}_{number}"))
         (only,) = admit(database, [arrival], [handler])
         end(database, only, status, note="a note", error=Error("ValueError", "no"))
-        shares.append(Share(only.event_id, handler))
+        shares.append(share_of(only.event_id, handler))
         _change(database, shares[-1], finished_at=NOW + seconds(number))
     return shares
 
 
 def _change(database: Database, share: Share, **values: object) -> None:
     with database.write() as connection:
-        connection.execute(sa.update(_D).where(*_is(share)).values(**values))
+        connection.execute(sa.update(_D).where(_is(share)).values(**values))
 
 
 def _row(database: Database, share: Share) -> dict[str, Any]:
     with database.read() as connection:
-        return dict(connection.execute(sa.select(_D).where(*_is(share))).mappings().one())
+        return dict(connection.execute(sa.select(_D).where(_is(share))).mappings().one())
 
 
 _D = table(DeliveryRecord)
 
 
-def _is(share: Share) -> tuple[Any, ...]:
-    return (_D.c.event_id == share.event_id, _D.c.handler == share.handler)
+def _is(share: Share) -> Condition:
+    return belongs_to(DeliveryRecord, share.event.id, share.handler)
 
 
 def _statuses(database: Database, shares: list[Share]) -> list[str]:
@@ -90,18 +93,18 @@ def test_a_replayed_delivery_begins_anew_and_is_due_at_once(database: Database) 
     }
     row = _row(database, share)
     assert {name: row[name] for name in expected} == expected
-    assert take(database, LATER).events == [share.event_id]
+    assert take(database, LATER).events == [share.event.id]
 
 
 def test_its_next_attempt_goes_on_counting_and_its_history_stays(database: Database) -> None:
     (share,) = _die(database)
-    before = stories.whole(database, share.event_id)
+    before = stories.whole(database, share.event.id)
     replays.replay(database, [share], LATER)
 
-    (again,) = claim(database, [share.event_id], lease_of(now=LATER))
+    (again,) = claim(database, [share.event.id], lease_of(now=LATER))
 
     assert (again.attempt, again.forgiven_attempts, again.first_attempt_at) == (2, 1, LATER)
-    after = stories.whole(database, share.event_id)
+    after = stories.whole(database, share.event.id)
     assert before is not None
     assert after is not None
     assert after["deliveries"][0]["history"] == before["deliveries"][0]["history"] != []
@@ -123,7 +126,7 @@ def test_only_the_deliveries_that_are_meant_are_replayed(database: Database) -> 
     shares = []
     for only in admit(database, [arrival], ["a", "b"]):
         end(database, only, DEAD)
-        shares.append(Share(only.event_id, only.handler))
+        shares.append(share_of(only.event_id, only.handler))
     others = _die(database)
 
     replays.replay(database, shares[:1], LATER)
@@ -133,7 +136,7 @@ def test_only_the_deliveries_that_are_meant_are_replayed(database: Database) -> 
 
 def _leave_steps(database: Database, share: Share) -> None:
     """A step that is done, and one of which nobody knows."""
-    attempt = Claim(share.event_id, share.handler, 1, NOW)
+    attempt = claim_of(database, share.event.id, share.handler)
     steps.finish(database, attempt, "label", "lbl_1", NOW)
     leave_step_begun(database, attempt, "refund")
 
@@ -141,7 +144,7 @@ def _leave_steps(database: Database, share: Share) -> None:
 def _known_steps(database: Database, share: Share) -> dict[str, StepState]:
     step = table(StepRecord)
     query = sa.select(step.c.name, step.c.state).where(
-        step.c.event_id == share.event_id, step.c.handler == share.handler
+        belongs_to(StepRecord, share.event.id, share.handler)
     )
     with database.read() as connection:
         return {row.name: StepState(row.state) for row in connection.execute(query)}
@@ -202,9 +205,9 @@ def test_what_dies_anew_meanwhile_is_not_replayed_again(database: Database) -> N
     for _ in replays.replay_dead(database, Which(), LATER, batch=5):
         rounds += 1
         assert rounds < 10, "an endless loop"
-        for again in claim(database, [s.event_id for s in shares], lease_of(now=LATER)):
+        for again in claim(database, [s.event.id for s in shares], lease_of(now=LATER)):
             end(database, again, DEAD)
-            _change(database, Share(again.event_id, "restock"), finished_at=LATER + seconds(1))
+            _change(database, share_of(again.event_id, "restock"), finished_at=LATER + seconds(1))
 
     assert rounds == 4
     assert {_row(database, share)["attempts"] for share in shares} == {2}
@@ -269,11 +272,11 @@ def test_they_are_replayed_without_reading_the_whole_ledger(database: Database) 
 def test_a_replayed_delivery_can_be_handed_back_and_claimed_again(database: Database) -> None:
     (share,) = _die(database)
     replays.replay(database, [share], LATER)
-    (again,) = claim(database, [share.event_id], lease_of(now=LATER))
+    (again,) = claim(database, [share.event.id], lease_of(now=LATER))
 
     claims.hand_back(database, [again], lease_of(now=LATER))
 
-    (once_more,) = claim(database, [share.event_id], lease_of(now=LATER))
+    (once_more,) = claim(database, [share.event.id], lease_of(now=LATER))
     assert (once_more.attempt, once_more.forgiven_attempts) == (2, 1)
 
 
@@ -290,7 +293,7 @@ def test_a_person_can_call_a_delivery_over_and_that_is_said(
 ) -> None:
     (share,) = _die(database, 1, status)
     _leave_steps(database, share)
-    history = stories.whole(database, share.event_id)
+    history = stories.whole(database, share.event.id)
 
     assert replays.resolve(database, share, outcome, LATER, "order 7 is at the ERP\x00")
 
@@ -299,7 +302,7 @@ def test_a_person_can_call_a_delivery_over_and_that_is_said(
     assert row["note"] == (
         f"resolved by hand as {outcome} at 2026-03-01T10:30:00Z: order 7 is at the ERP\\x00"
     )
-    after = stories.whole(database, share.event_id)
+    after = stories.whole(database, share.event.id)
     assert history is not None
     assert after is not None
     assert after["deliveries"][0]["history"] == history["deliveries"][0]["history"]
@@ -341,7 +344,7 @@ def test_each_status_is_told_by_handler(database: Database) -> None:
 def test_a_late_outcome_of_the_attempt_before_changes_nothing(database: Database) -> None:
     late = admit_one(database)
     end(database, late, DEAD)
-    share = Share(late.event_id, late.handler)
+    share = share_of(late.event_id, late.handler)
     replays.replay(database, [share], LATER)
     claim(database, [late.event_id], lease_of(now=LATER))
 

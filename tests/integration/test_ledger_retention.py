@@ -1,5 +1,6 @@
 """What is finished and old leaves the ledger; what is unfinished never does."""
 
+import re
 import threading
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,7 +23,16 @@ from core.ledger.models import (
     EventRecord,
     StepRecord,
 )
-from tests.support.ledgers import NOW, admit, arrival_of, end, leave_step_begun, seconds
+from tests.support.ledgers import (
+    NOW,
+    admit,
+    arrival_of,
+    belongs_to,
+    claim_of,
+    end,
+    leave_step_begun,
+    seconds,
+)
 from tests.support.plans import plans_of, scans_a_table
 
 #: When what happened around `NOW` has become old.
@@ -53,11 +63,11 @@ def _bring(database: Database, claim: Claim, status: DeliveryStatus) -> None:
         _change(database, claim.event_id, claim.handler, status=status, lease_expires_at=NOW)
 
 
-def _change(database: Database, event_id: str, handler: str, **values: object) -> None:
+def _change(database: Database, event_id: EventId, handler: str, **values: object) -> None:
     delivery = table(DeliveryRecord)
-    those = (delivery.c.event_id == event_id, delivery.c.handler == handler)
+    those = belongs_to(DeliveryRecord, event_id, handler)
     with database.write() as connection:
-        connection.execute(sa.update(delivery).where(*those).values(**values))
+        connection.execute(sa.update(delivery).where(those).values(**values))
 
 
 def _count(database: Database, model: Any) -> int:
@@ -86,7 +96,7 @@ def test_a_finished_event_goes_with_all_that_belongs_to_it(
     database: Database, status: DeliveryStatus
 ) -> None:
     event_id = _arrive(database, status, status)
-    leave_step_begun(database, Claim(event_id, "handler-0", 1, NOW), "purchase-order")
+    leave_step_begun(database, claim_of(database, event_id, "handler-0"), "purchase-order")
 
     deleted = retention.delete_events(database, CUTOFF)
 
@@ -190,7 +200,7 @@ def test_what_a_replay_has_just_locked_stays_and_nobody_waits(postgres_ledger_ur
         delivery = table(DeliveryRecord)
         replaying.execute(
             sa.update(delivery)
-            .where(delivery.c.event_id == event_id, delivery.c.status == DeliveryStatus.DEAD)
+            .where(belongs_to(DeliveryRecord, event_id), delivery.c.status == DeliveryStatus.DEAD)
             .values(status=DeliveryStatus.PENDING)
         )
         assert _delete_all(database) == 1
@@ -222,7 +232,7 @@ def test_two_that_delete_at_once_delete_everything_once(database: Database) -> N
 
 def test_cooldowns_go_once_they_are_long_over(database: Database) -> None:
     for number in range(4):
-        claim = Claim(EventId("evt_1"), "restock", 1, NOW)
+        claim = Claim(1, EventId("evt_1"), "restock", 1, NOW)
         cooldowns.begin(database, claim, f"sku-{number}", NOW, timedelta(hours=number))
 
     assert retention.delete_cooldowns(database, NOW + timedelta(hours=2), limit=1) == 1
@@ -276,4 +286,5 @@ def test_old_events_are_found_without_reading_the_whole_ledger(
 
     assert deleted.events == 3
     assert [plan for plan in plans if scans_a_table(plan)] == []
-    assert "ix_event_received_at" in plans[0]
+    # Among so few, PostgreSQL takes any index that has the time in it.
+    assert re.search(r"ix_event_(received_at|type)", plans[0])

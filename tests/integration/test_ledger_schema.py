@@ -6,11 +6,18 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
 
-from core.ledger import schema
+from core.ledger import schema, steps, stories
 from core.ledger.database import Database
+from core.ledger.models import DeliveryStatus, StepState
+from core.ledger.outcomes import Error
 from core.ledger.schema import LedgerOutOfDateError
+from core.ledger.steps import Step
 from tests.conftest import ProcessStarter, SettingsFactory
+from tests.support.deliveries import body_of
+from tests.support.ledgers import NOW, admit, arrival_of, claim_share, end, lease_of, seconds
 
 UPGRADE = (
     "from core.settings import load;"
@@ -33,6 +40,30 @@ def test_a_second_upgrade_changes_nothing(blank_database: Database) -> None:
     _, head = schema.upgrade(blank_database)
 
     assert schema.upgrade(blank_database) == (head, head)
+
+
+def test_an_upgrade_keeps_what_the_ledger_knows(blank_database: Database) -> None:
+    schema.upgrade(blank_database)
+    arrivals = [arrival_of(body_of(id=f"ord_{n}"), received_at=NOW + seconds(n)) for n in range(9)]
+    undated = arrival_of(b"no event", received_at=NOW)
+    for claim in admit(blank_database, [*reversed(arrivals), undated], ["restock", "notify"]):
+        steps.finish(blank_database, claim, "order", "po_1", NOW)
+        end(blank_database, claim, DeliveryStatus.RETRYING, due_at=NOW, error=Error("E", "no"))
+    before = stories.latest(blank_database, limit=20)
+    told = [stories.whole(blank_database, event["id"]) for event in before]
+
+    _move(blank_database, command.downgrade, "0003")
+    _move(blank_database, command.upgrade, "head")
+
+    assert schema.differences(blank_database) == []
+    assert stories.latest(blank_database, limit=20) == before
+    assert [stories.whole(blank_database, event["id"]) for event in before] == told
+    # Known again by their bodies, and by what belongs to them.
+    assert admit(blank_database, [*arrivals, undated]) == []
+    (again,) = claim_share(blank_database, arrivals[0].id, "restock", lease_of())
+    assert steps.begin(blank_database, again, "order", NOW) == Step(StepState.DONE, "po_1", 1)
+    (fresh,) = admit(blank_database, [arrival_of()])
+    assert fresh.event_number > again.event_number
 
 
 def test_differences_are_found(database: Database) -> None:
@@ -140,6 +171,14 @@ def test_writers_wait_for_each_other(database: Database) -> None:
 
     with database.read() as connection:
         assert connection.execute(sa.text("SELECT n FROM counter")).scalar_one() == 100
+
+
+def _move(database: Database, command: Callable[[Config, str], None], revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(schema.__file__).with_name("migrations")))
+    with database.write() as connection:
+        config.attributes["connection"] = connection
+        command(config, revision)
 
 
 def _in_threads(work: Callable[[int], None]) -> None:

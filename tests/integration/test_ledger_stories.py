@@ -7,17 +7,27 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from core.events import Arrival
+from core.events import Arrival, EventId
 from core.ledger import listing, stories
 from core.ledger.database import Database, table
 from core.ledger.models import DeliveryRecord, DeliveryStatus
 from core.ledger.outcomes import Error
 from tests.support.deliveries import body_of
-from tests.support.ledgers import NOW, admit, admit_one, arrival_of, claim, end, lease_of, seconds
+from tests.support.ledgers import (
+    NOW,
+    admit,
+    admit_one,
+    arrival_of,
+    belongs_to,
+    claim,
+    end,
+    lease_of,
+    seconds,
+)
 
 
 def test_an_unknown_event_has_no_story(database: Database) -> None:
-    assert stories.whole(database, "evt_unknown") is None
+    assert stories.whole(database, EventId("evt_unknown")) is None
     assert stories.latest(database, limit=10) == []
 
 
@@ -170,7 +180,7 @@ def give_up(
     with database.write() as connection:
         connection.execute(
             sa.update(delivery)
-            .where(delivery.c.event_id == arrival.id)
+            .where(belongs_to(DeliveryRecord, arrival.id))
             .values(finished_at=finished_at)
         )
 

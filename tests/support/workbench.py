@@ -15,7 +15,7 @@ from core.ledger.models import AlertRecord, DeliveryRecord
 from core.queue import to_wire
 from core.redaction import Redactor
 from handlers.registry import Handler, Registry
-from tests.support.ledgers import NOW, arrival_of
+from tests.support.ledgers import NOW, arrival_of, belongs_to, claim_of
 from workers.dispatch import Dispatcher
 from workers.intake import Intake
 from workers.patience import PatientLedger
@@ -138,9 +138,8 @@ class Workbench:
 
     def claim_of(self, event_id: EventId, handler_name: str) -> Claim:
         """The claim of a delivery's latest attempt."""
-        return Claim(
-            event_id, handler_name, self.deliveries(event_id)[handler_name]["attempts"], NOW
-        )
+        attempts = self.deliveries(event_id)[handler_name]["attempts"]
+        return claim_of(self.database, event_id, handler_name, attempts)
 
     def alerts(self) -> list[Mapping[str, Any]]:
         """Every alert in the ledger, by fingerprint."""
@@ -159,6 +158,6 @@ class Workbench:
         with self.database.read() as connection:
             return connection.execute(
                 sa.select(delivery.c[column]).where(
-                    delivery.c.event_id == event_id, delivery.c.handler == handler_name
+                    belongs_to(DeliveryRecord, event_id, handler_name)
                 )
             ).scalar_one()

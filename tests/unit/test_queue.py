@@ -4,7 +4,7 @@ import signal
 import socket
 import zlib
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from rq import Retry, SimpleWorker
 from rq.job import Job, JobStatus
 
-from core.events import Arrival, EventId, Source, event_id
+from core.events import Arrival, EventId, EventRef, Source, event_id
 from core.jobs import DISPATCH, SEND_ALERT, GuardedJob, JSONSerializer
 from core.queue import (
     ALERTS_QUEUE,
@@ -29,6 +29,7 @@ from core.queue import (
     open_queue,
     seen_key,
     to_wire,
+    to_wire_by_name,
 )
 from tests.support.ledgers import arrival_of
 
@@ -61,8 +62,13 @@ def test_a_body_that_is_text_can_be_read_in_redis(raw: bytes, field: str) -> Non
     assert {"body", "body_base64"} & to_wire(arrival_of(raw)).keys() == {field}
 
 
-def test_an_event_that_the_ledger_has_travels_without_its_body() -> None:
-    assert from_wire({"id": "evt_1"}) == EventId("evt_1")
+@pytest.mark.parametrize("day", [date(2026, 3, 1), None])
+def test_an_event_that_the_ledger_has_travels_without_its_body(day: date | None) -> None:
+    event = EventRef(EventId("evt_1"), day)
+
+    assert from_wire(to_wire_by_name(event)) == event
+    assert from_wire(to_wire_by_name(event, "restock")) == event
+    assert to_wire_by_name(event, "restock")["handler"] == "restock"
 
 
 def test_times_come_out_of_redis_in_utc() -> None:

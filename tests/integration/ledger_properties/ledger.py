@@ -14,13 +14,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlmodel import SQLModel
 
-from core.events import Arrival, EventId, parse
+from core.events import Arrival, EventId, EventRef, parse
 from core.ledger import claims, due, outcomes, replays
 from core.ledger.claims import Admission, Claim, Lease
 from core.ledger.database import Database, table
 from core.ledger.due import Due
-from core.ledger.models import AttemptRecord, DeliveryRecord
+from core.ledger.models import AttemptRecord, DeliveryRecord, EventRecord
 from core.ledger.outcomes import Error, Outcome
+from tests.support.ledgers import share_of
 from workers.retry import NextStep
 
 HANDLERS = ("restock", "notify")
@@ -53,8 +54,9 @@ class Ledger:
         with self._changing() as connection:
             fresh = claims.admit(self._database, connection, admissions, lease)
             seen = {*job.event_ids, *(a.id for a in job.arrivals)} - {c.event_id for c in fresh}
-            found = claims.claim(connection, seen, lease)
-            return [*fresh, *found, *claims.claim_shares(connection, job.shares, lease)]
+            found = claims.claim(connection, [EventRef(event_id) for event_id in seen], lease)
+            shares = [share_of(*share) for share in job.shares]
+            return [*fresh, *found, *claims.claim_shares(connection, shares, lease)]
 
     def renew(self, held: Collection[Claim], lease: Lease) -> None:
         """Keep claims."""
@@ -94,8 +96,9 @@ class Ledger:
         def enqueue(found: Due) -> None:
             if redis_is_away:
                 raise ConnectionError("Redis is away")
-            jobs.extend(Job(shares=[share]) for share in found.suspects)
-            jobs.extend([Job(event_ids=found.events)] if found.events else [])
+            jobs.extend(Job(shares=[(s.event.id, s.handler)]) for s in found.suspects)
+            ids = [event.id for event in found.events]
+            jobs.extend([Job(event_ids=ids)] if ids else [])
 
         due.release_lost(self._database, now, limit=100)
         with suppress(ConnectionError):
@@ -105,19 +108,22 @@ class Ledger:
     def replay(self, share: Share, now: datetime) -> None:
         """Have a dead or uncertain delivery done again, as a person does that has looked."""
         self._seen.clear()
-        assert replays.replay(self._database, [due.Share(*share)], now, uncertain=True)
+        assert replays.replay(self._database, [share_of(*share)], now, uncertain=True)
 
     def deliveries(self) -> dict[Share, dict[str, Any]]:
         """Every delivery."""
-        found = self._rows(DeliveryRecord)
-        return {(row["event_id"], row["handler"]): row for row in found}
+        return {self._share(row): row for row in self._rows(DeliveryRecord)}
 
     def attempts(self) -> dict[Share, list[dict[str, Any]]]:
         """The attempts at each delivery, in the order in which they were written down."""
         found: dict[Share, list[dict[str, Any]]] = {}
         for row in self._rows(AttemptRecord):
-            found.setdefault((row["event_id"], row["handler"]), []).append(row)
+            found.setdefault(self._share(row), []).append(row)
         return found
+
+    def _share(self, row: dict[str, Any]) -> Share:
+        events = {event["number"]: event["id"] for event in self._rows(EventRecord)}
+        return events[row["event_number"]], row["handler"]
 
     def _rows(self, model: type[SQLModel]) -> list[dict[str, Any]]:
         if model not in self._seen:

@@ -7,13 +7,15 @@ from typing import Any
 
 import orjson
 import pytest
+import sqlalchemy as sa
 
 from core.events import EventId
 from core.ledger import due
+from core.ledger.models import DeliveryRecord
 from handlers import Event, Fail, OrderEvent, Retry
 from handlers.context import Context
 from tests.integration.workers.conftest import OpenWorkbench
-from tests.support.ledgers import take
+from tests.support.ledgers import belongs_to, take
 from tests.support.waiting import wait_until
 from tests.support.workbench import Clock, Workbench, handler
 
@@ -205,9 +207,8 @@ def test_one_in_which_a_worker_has_died_is_left_to_travel_alone(
     log.endings["order.new"] = [Retry(after=60)]
     new, shipped = bench.deliver(NEW, SHIPPED)
     with bench.database.write() as connection:
-        connection.exec_driver_sql(
-            f"UPDATE delivery SET crashes = 1 WHERE event_id = '{shipped}'"  # noqa: S608
-        )
+        crashed = sa.update(DeliveryRecord).where(belongs_to(DeliveryRecord, shipped))
+        connection.execute(crashed.values(crashes=1))
 
     bench.run_when_due(new, "act")
     assert log.seen == ["order.new", "order.new"]
@@ -223,9 +224,8 @@ def make_dead(bench: Workbench) -> Callable[[EventId], None]:
     def kill(event_id: EventId) -> None:
         database = bench.database
         with database.write() as connection:
-            connection.exec_driver_sql(
-                f"UPDATE delivery SET status = 'dead' WHERE event_id = '{event_id}'"  # noqa: S608
-            )
+            killed = sa.update(DeliveryRecord).where(belongs_to(DeliveryRecord, event_id))
+            connection.execute(killed.values(status="dead"))
 
     return kill
 

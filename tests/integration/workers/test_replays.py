@@ -9,12 +9,12 @@ import redis
 from core.events import EventId
 from core.ledger import replays
 from core.ledger.dead import Which
-from core.ledger.due import Share
 from core.queue import EVENTS_QUEUE, open_queue
 from handlers import Context, Event, Fail
 from handlers.errors import UncertainStepError
 from tests.integration.workers.conftest import OpenWorkbench
 from tests.support.deliveries import body_of
+from tests.support.ledgers import share_of
 from tests.support.workbench import Clock, Workbench, handler
 from workers.sweep import Sweep
 
@@ -32,7 +32,7 @@ class _Courier:
 
 
 def _replay(bench: Workbench, event_id: EventId, **options: Any) -> None:
-    shares = [Share(event_id, "ship")]
+    shares = [share_of(event_id, "ship")]
     assert replays.replay(bench.database, shares, bench.clock(), **options) == shares
 
 

@@ -10,12 +10,11 @@ import pytest
 from core.api import EcomLinx
 from core.events import EventId
 from core.ledger import steps
-from core.ledger.claims import Claim
 from core.ledger.database import Database
 from handlers import Context, Event, OrderEvent, Retry
 from tests.integration.workers.conftest import OpenWorkbench
 from tests.support.deliveries import body_of
-from tests.support.ledgers import NOW, arrival_of, leave_step_begun
+from tests.support.ledgers import NOW, arrival_of, claim_of, leave_step_begun
 from tests.support.scripted_api import DROPPED, ScriptedApi, error_reply, json_reply
 from tests.support.workbench import Clock, Workbench, handler
 from workers.retry import HandlerTimeoutError
@@ -349,7 +348,7 @@ def test_a_step_whose_beginning_was_committed_without_our_knowing_is_done(
     erp = _Erp()
 
     def act(event: OrderEvent, ctx: Context) -> None:
-        claim = Claim(event.id, "act", ctx.attempt, NOW)
+        claim = claim_of(database, event.id, "act", ctx.attempt)
         leave_step_begun(database, claim, "purchase-order")
         ctx.step("purchase-order", erp.order)
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from core.events import EventId
-from core.ledger.due import Share
+from core.events import EventId, EventRef
 from core.ledger.models import DeliveryStatus
+from core.ledger.shares import Share
 from ops.choices import Choice, to_replay, to_resolve
 
 EVENT = EventId("evt_1")
@@ -65,17 +65,17 @@ def test_what_is_replayed_of_an_event(
 ) -> None:
     choice = to_replay(EVENT, statuses, handler=handler, uncertain=uncertain)
 
-    assert choice == Choice([Share(EVENT, name) for name in replayed], remarks)
+    assert choice == Choice([Share(EventRef(EVENT), name) for name in replayed], remarks)
 
 
 @pytest.mark.parametrize(
     ("statuses", "handler", "outcome", "chosen"),
     [
-        ({"a": S.UNCERTAIN}, None, S.SUCCEEDED, Share(EVENT, "a")),
-        ({"a": S.SUCCEEDED, "b": S.UNCERTAIN}, None, S.SUCCEEDED, Share(EVENT, "b")),
-        ({"a": S.DEAD, "b": S.UNCERTAIN}, None, S.SUCCEEDED, Share(EVENT, "b")),
-        ({"a": S.DEAD}, None, S.SKIPPED, Share(EVENT, "a")),
-        ({"a": S.UNCERTAIN, "b": S.UNCERTAIN}, "b", S.SKIPPED, Share(EVENT, "b")),
+        ({"a": S.UNCERTAIN}, None, S.SUCCEEDED, Share(EventRef(EVENT), "a")),
+        ({"a": S.SUCCEEDED, "b": S.UNCERTAIN}, None, S.SUCCEEDED, Share(EventRef(EVENT), "b")),
+        ({"a": S.DEAD, "b": S.UNCERTAIN}, None, S.SUCCEEDED, Share(EventRef(EVENT), "b")),
+        ({"a": S.DEAD}, None, S.SKIPPED, Share(EventRef(EVENT), "a")),
+        ({"a": S.UNCERTAIN, "b": S.UNCERTAIN}, "b", S.SKIPPED, Share(EventRef(EVENT), "b")),
         (
             {"a": S.DEAD, "b": S.UNCERTAIN},
             None,
