@@ -45,6 +45,11 @@ class Admission:
     ordered: Collection[str] = ()
 
     @property
+    def type(self) -> str | None:
+        """The event's type; None where it is malformed."""
+        return self.parsed.type if isinstance(self.parsed, Envelope) else None
+
+    @property
     def ref(self) -> EventRef:
         """What the ledger finds it by."""
         return EventRef(self.arrival.id, day_of(self.parsed))
@@ -102,21 +107,21 @@ def admit(
     }
     ids = {number: event_id for event_id, number in new.items()}
     shares = [
-        (new[admission.arrival.id], handler, admission.lane_of(handler))
+        (new[admission.arrival.id], handler, admission.type, admission.lane_of(handler))
         for admission in unique.values()
         if admission.arrival.id in new
         for handler in admission.handlers
     ]
-    free = [(number, handler) for number, handler, lane in shares if lane is None]
-    queued = [share for share in shares if share[2] is not None]
-    lanes.lock(database, connection, [(handler, lane) for _, handler, lane in queued if lane])
+    free = [share[:3] for share in shares if share[3] is None]
+    queued = [share for share in shares if share[3] is not None]
+    lanes.lock(database, connection, [(handler, lane) for _, handler, _, lane in queued if lane])
     _INSERT_CLAIMED.execute(database, connection, free, _claimed(lease))
     # Never begun, to whoever looks, until it is claimed below.
     _INSERT_WAITING.execute(
         database, connection, queued, (DeliveryStatus.PENDING.value, 0, lease.expires_at)
     )
-    claims = [Claim(number, ids[number], handler, 1, lease.now) for number, handler in free]
-    waiting = {(number, handler) for number, handler, _ in queued}
+    claims = [Claim(number, ids[number], handler, 1, lease.now) for number, handler, _ in free]
+    waiting = {(number, handler) for number, handler, *_ in queued}
     return claims + _claim_keys(connection, waiting, lease)
 
 
@@ -269,7 +274,7 @@ def _event_row(admission: Admission) -> Row:
     return (
         arrival.id,
         day_of(parsed),
-        known and known.type,
+        admission.type,
         known and known.entity,
         arrival.source.value,
         known and known.created_at,
@@ -281,13 +286,13 @@ def _event_row(admission: Admission) -> Row:
 
 _INSERT_WAITING = BulkInsert(
     DeliveryRecord,
-    each=("event_number", "handler", "lane"),
+    each=("event_number", "handler", "event_type", "lane"),
     shared=("status", "attempts", "lease_expires_at"),
 )
 
 _INSERT_CLAIMED = BulkInsert(
     DeliveryRecord,
-    each=("event_number", "handler"),
+    each=("event_number", "handler", "event_type"),
     shared=(
         "status",
         "attempts",

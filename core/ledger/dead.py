@@ -19,8 +19,6 @@ _EVENT = table(EventRecord)
 #: Word for word the condition of `ix_delivery_unresolved`: only so does SQLite use the index.
 _UNRESOLVED = sa.text("delivery.status IN ('dead', 'uncertain')")
 
-_WITH_EVENTS = _DELIVERY.join(_EVENT, _EVENT.c.number == _DELIVERY.c.event_number)
-
 
 @dataclass(frozen=True, slots=True)
 class Which:
@@ -71,7 +69,7 @@ def latest(database: Database, which: Which, *, limit: int) -> list[DeadLetter]:
     query = (
         sa.select(
             _EVENT.c.id,
-            _EVENT.c.type,
+            _DELIVERY.c.event_type,
             _EVENT.c.entity,
             _DELIVERY.c.handler,
             _DELIVERY.c.status,
@@ -79,7 +77,7 @@ def latest(database: Database, which: Which, *, limit: int) -> list[DeadLetter]:
             _DELIVERY.c.finished_at,
             _DELIVERY.c.error,
         )
-        .select_from(_WITH_EVENTS)
+        .join(_EVENT, _EVENT.c.number == _DELIVERY.c.event_number)
         .where(*conditions(which))
         .order_by(
             _DELIVERY.c.finished_at.desc().nulls_last(),
@@ -95,7 +93,7 @@ def latest(database: Database, which: Which, *, limit: int) -> list[DeadLetter]:
 
 def count(database: Database, which: Which) -> int:
     """How many there are."""
-    query = sa.select(sa.func.count()).select_from(_source(which)).where(*conditions(which))
+    query = sa.select(sa.func.count()).select_from(_DELIVERY).where(*conditions(which))
     with database.read() as connection:
         found: int = connection.execute(query).scalar_one()
     return found
@@ -118,7 +116,7 @@ def tally(database: Database, which: Which) -> list[Tally]:
             sa.func.min(when),
             sa.func.max(when),
         )
-        .select_from(_source(which).outerjoin(_ATTEMPT, last_attempt))
+        .select_from(_DELIVERY.outerjoin(_ATTEMPT, last_attempt))
         .where(*conditions(which))
         .group_by(_DELIVERY.c.handler, _ATTEMPT.c.error_type)
         .order_by(deliveries.desc(), _DELIVERY.c.handler)
@@ -127,13 +125,8 @@ def tally(database: Database, which: Which) -> list[Tally]:
         return [Tally(*row) for row in connection.execute(query)]
 
 
-def _source(which: Which) -> sa.FromClause:
-    """What has to be read to count them: their events only where those matter."""
-    return _WITH_EVENTS if which.event_type else _DELIVERY
-
-
 def conditions(which: Which) -> list[Condition]:
-    """What is true of these deliveries, joined with their events."""
+    """What is true of these deliveries."""
     finished_at = _DELIVERY.c.finished_at
     found: list[Condition] = [_UNRESOLVED]
     if which.status:
@@ -141,7 +134,7 @@ def conditions(which: Which) -> list[Condition]:
     if which.handler:
         found.append(_DELIVERY.c.handler == which.handler)
     if which.event_type:
-        found.append(patterns.fits(_EVENT.c.type, which.event_type))
+        found.append(patterns.fits(_DELIVERY.c.event_type, which.event_type))
     if which.since:
         found.append(finished_at >= which.since)
     if which.until:

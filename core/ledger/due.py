@@ -130,7 +130,7 @@ def _put_off_blocked(connection: Connection, now: datetime, limit: int) -> None:
 
 def _lock(connection: Connection, which: sa.ColumnElement[bool], limit: int) -> list[Row]:
     query = (
-        sa.select(_DELIVERY, _EVENT.c.id, _EVENT.c.day, _EVENT.c.type)
+        sa.select(_DELIVERY, _EVENT.c.id, _EVENT.c.day)
         .join(_EVENT, _EVENT.c.number == _DELIVERY.c.event_number)
         .where(which)
         .limit(limit)
@@ -195,8 +195,10 @@ def _give_up(
             finished_at=now,
             error=reason,
         )
-    raised: list[Alert] = [dead_delivery(row.id, row.type, row.handler, error) for row in certain]
-    raised += [uncertain_delivery(row.id, row.type, row.handler, doubt) for row in doubtful]
+    raised: list[Alert] = [
+        dead_delivery(row.id, row.event_type, row.handler, error) for row in certain
+    ]
+    raised += [uncertain_delivery(row.id, row.event_type, row.handler, doubt) for row in doubtful]
     raise_alerts(database, connection, raised, now)
 
 

@@ -107,7 +107,7 @@ def _from_the_latest(wanted: Wanted, status: str) -> "sa.Select[Any]":
     conditions: list[Condition | sa.TextClause] = [
         sa.text(condition),
         _DELIVERY.c.status == status,
-        *_of_type(wanted.event_type),
+        *_indexed_type(wanted.event_type),
     ]
     if wanted.since:
         earliest = wanted.since - _CLOCKS_DIFFER
@@ -169,9 +169,15 @@ def _types_like(connection: Connection, pattern: str | None) -> Sequence[str] | 
 
 
 def _of_type(pattern: str | None) -> list[Condition]:
+    return [patterns.fits(_EVENT.c.type, pattern)] if pattern else []
+
+
+def _indexed_type(pattern: str | None) -> list[Condition]:
+    """The same of deliveries, in whose indexes the type comes last."""
+    event_type = _DELIVERY.c.event_type
     if not pattern:
         return []
-    return [patterns.fits(_EVENT.c.type, pattern)]
+    return [patterns.fits(event_type, pattern) if "*" in pattern else event_type == pattern]
 
 
 def _first(conditions: Sequence[Condition], limit: int) -> "sa.Select[Any]":

@@ -92,7 +92,7 @@ class EventRecord(SQLModel, table=True):
 
 
 class DeliveryRecord(SQLModel, table=True):
-    """One handler's share of one event.
+    """One handler's share of one event, whose type it has too: so it is found by type and status.
 
     A `running` delivery belongs to `worker` until `lease_expires_at`. A `pending` one has been
     queued until `lease_expires_at`; if nobody has claimed it by then, it is queued again. `crashes`
@@ -119,12 +119,14 @@ class DeliveryRecord(SQLModel, table=True):
         Index(
             "ix_delivery_unresolved",
             "finished_at",
+            "event_type",
             postgresql_where=text("status IN ('dead', 'uncertain')"),
             sqlite_where=text("status IN ('dead', 'uncertain')"),
         ),
         Index(
             "ix_delivery_skipped",
             "finished_at",
+            "event_type",
             postgresql_where=text("status = 'skipped'"),
             sqlite_where=text("status = 'skipped'"),
         ),
@@ -141,6 +143,7 @@ class DeliveryRecord(SQLModel, table=True):
 
     event_number: int = _event_number()
     handler: str = Field(primary_key=True)
+    event_type: str | None
     status: str
     attempts: int
     first_attempt_at: datetime | None

@@ -11,13 +11,12 @@ from sqlalchemy.engine import Connection
 from core.events import EventId, EventRef
 from core.ledger.database import Database, table
 from core.ledger.dead import Condition, Which, conditions
-from core.ledger.models import DeliveryRecord, DeliveryStatus, EventRecord, StepRecord, StepState
+from core.ledger.models import DeliveryRecord, DeliveryStatus, StepRecord, StepState
 from core.ledger.numbers import numbers_of
 from core.ledger.outcomes import storable
 from core.ledger.shares import Key, Share, belong_to, by_key, key_of
 
 _DELIVERY = table(DeliveryRecord)
-_EVENT = table(EventRecord)
 _STEP = table(StepRecord)
 
 #: Deliveries that are replayed in one transaction.
@@ -97,11 +96,10 @@ def _replay_batch(
     columns = (_DELIVERY.c.event_number, _DELIVERY.c.handler, _DELIVERY.c.finished_at)
     query = (
         sa.select(*columns)
-        .join(_EVENT, _EVENT.c.number == _DELIVERY.c.event_number)
         .where(*wanted)
         .order_by(_DELIVERY.c.finished_at)
         .limit(batch)
-        .with_for_update(of=_DELIVERY, skip_locked=True)
+        .with_for_update(skip_locked=True)
     )
     with database.write() as connection:
         rows = connection.execute(query).all()

@@ -189,7 +189,7 @@ def _rows(numbers: range, total: int, now: datetime) -> _Rows:
             handlers = _TURNS[number % 3 : number % 3 + 1 + (number % 5 == 0)]
             for handler in handlers:
                 status = _status(chance, event_type, handler, number / total)
-                deliveries.append((number + 1, handler, received_at, status))
+                deliveries.append((number + 1, handler, event_type, received_at, status))
     return _Rows(events, *_outcomes(deliveries, now))
 
 
@@ -205,10 +205,10 @@ def _status(chance: random.Random, event_type: str, handler: str, place: float) 
 
 
 def _outcomes(
-    shares: Iterable[tuple[int, str, datetime, DeliveryStatus]], now: datetime
+    shares: Iterable[tuple[int, str, str, datetime, DeliveryStatus]], now: datetime
 ) -> tuple[list[Row], list[Row]]:
     deliveries, attempts = [], []
-    for event_number, handler, received_at, status in shares:
+    for event_number, handler, event_type, received_at, status in shares:
         began, count = received_at + timedelta(milliseconds=12), 1
         error = None
         if status in {DeliveryStatus.DEAD, DeliveryStatus.RETRYING}:
@@ -217,7 +217,7 @@ def _outcomes(
         finished_at = None if retried_at else began + timedelta(minutes=2 * count - 2, seconds=1)
         deliveries.append(
             (
-                *(event_number, handler, status.value, count, began, began, retried_at),
+                *(event_number, handler, event_type, status.value, count, began, began, retried_at),
                 *(None, None, 0, 0, finished_at, None, None, error),
             )
         )

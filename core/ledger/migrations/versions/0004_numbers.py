@@ -1,4 +1,4 @@
-"""Numbers for events, by which all that belongs to one is found, and ids kept by their day.
+"""Numbers for events, by which all that belongs to one is found; ids by day; deliveries by type.
 
 The tables are written anew, in the order in which events were received.
 """
@@ -30,8 +30,13 @@ _INDEXES = (
     ("ix_event_type", "event", ["type", "received_at"], None),
     ("ix_delivery_retrying", "delivery", ["next_attempt_at"], "status = 'retrying'"),
     ("ix_delivery_leased", "delivery", ["lease_expires_at"], "status IN ('running', 'pending')"),
-    ("ix_delivery_unresolved", "delivery", ["finished_at"], "status IN ('dead', 'uncertain')"),
-    ("ix_delivery_skipped", "delivery", ["finished_at"], "status = 'skipped'"),
+    (
+        "ix_delivery_unresolved",
+        "delivery",
+        ["finished_at", "event_type"],
+        "status IN ('dead', 'uncertain')",
+    ),
+    ("ix_delivery_skipped", "delivery", ["finished_at", "event_type"], "status = 'skipped'"),
     (
         "ix_delivery_lane",
         "delivery",
@@ -55,6 +60,7 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     _create_parts("event_number", sa.BigInteger())
+    op.add_column("delivery", sa.Column("event_type", sa.String(), nullable=True))
     op.create_table(
         "attempt",
         sa.Column("event_number", sa.BigInteger(), nullable=False),
@@ -66,9 +72,10 @@ def upgrade() -> None:
         " FROM old_event ORDER BY received_at, id"
     )
     for part, columns in _PARTS.items():
+        more, values = (", event_type", ", event.type") if part == "delivery" else ("", "")
         op.execute(
-            f"INSERT INTO {part} (event_number, {columns})"  # noqa: S608 - constants
-            f" SELECT event.number, {_of('old', columns)} FROM event"
+            f"INSERT INTO {part} (event_number, {columns}{more})"  # noqa: S608 - constants
+            f" SELECT event.number, {_of('old', columns)}{values} FROM event"
             f" JOIN old_{part} AS old ON old.event_id = event.id ORDER BY event.number"
         )
     _finish()
@@ -99,7 +106,7 @@ def downgrade() -> None:
             f" SELECT event.id, {_of('old', columns)} FROM old_event AS event"
             f" JOIN old_{part} AS old ON old.event_number = event.number ORDER BY event.number"
         )
-    _finish()
+    _finish(without="event_type")
 
 
 def _set_aside(sequences: list[str]) -> None:
@@ -115,12 +122,14 @@ def _set_aside(sequences: list[str]) -> None:
             op.execute(f"ALTER SEQUENCE {sequence} RENAME TO old_{sequence}")
 
 
-def _finish() -> None:
+def _finish(without: str | None = None) -> None:
+    """Drop the old tables; index the new ones, but not a column that they don't have."""
     for table in (*_PARTS, "event"):
         op.drop_table(f"old_{table}")
     for name, table, columns, condition in _INDEXES:
         where = None if condition is None else sa.text(condition)
-        op.create_index(name, table, columns, postgresql_where=where, sqlite_where=where)
+        present = [column for column in columns if column != without]
+        op.create_index(name, table, present, postgresql_where=where, sqlite_where=where)
 
 
 def _create_parts(event: str, kind: "sa.types.TypeEngine[Any]") -> None:
