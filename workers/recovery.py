@@ -1,7 +1,7 @@
 """Brings back jobs that RQ or Redis has lost between taking them and finishing them."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -63,7 +63,8 @@ class Recovery:
         latest = (datetime.now(UTC) - PATIENCE).timestamp()
         if next_in_turn := head_queued_at(self._queue):
             latest = min(latest, next_in_turn.timestamp())
-        found = self._redis.zrangebyscore(PENDING_KEY, 0, round(latest * 1000), start=0, num=count)
+        before = f"({round(latest * 1000)}"
+        found = self._redis.zrangebyscore(PENDING_KEY, 0, before, start=0, num=count)
         return _bytes(found)
 
     def _begun(self) -> set[bytes]:
@@ -85,7 +86,17 @@ class Recovery:
         waiting = {
             job_id for job_id, place in zip(candidates, places, strict=True) if place is not None
         }
+        self._date_anew(waiting)
         return waiting | _jobs_of(_bytes(running)) | self._just_taken(_bytes(taken))
+
+    def _date_anew(self, waiting: Collection[bytes]) -> None:
+        """Let it be known that these wait behind younger ones, as they have been queued again.
+
+        Otherwise each pass would search the queue for them until their turn comes.
+        """
+        if waiting:
+            now = int(time.time() * 1000)
+            self._redis.zadd(PENDING_KEY, dict.fromkeys(waiting, now), xx=True)
 
     def _just_taken(self, taken: Iterable[bytes]) -> set[bytes]:
         """Those that haven't stayed for long between the queue and a worker."""

@@ -145,6 +145,21 @@ def test_one_that_was_queued_late_for_its_time_is_left_where_it_waits(
     assert waiting(redis_client) == [first[1], second[1]]
 
 
+def test_one_that_waits_behind_younger_ones_is_dated_anew_so_that_it_is_searched_for_once(
+    queue: JobQueue, enqueue: Enqueue, redis_client: "redis.Redis"
+) -> None:
+    (again, _), *others = [enqueue() for _ in range(3)]
+    age(redis_client, *(job_id for job_id, _ in others))
+    age(redis_client, again, seconds=3600)
+    redis_client.rpush(queue.key, again)
+    redis_client.lpop(queue.key)
+
+    Recovery(queue).run()
+
+    assert redis_client.zrevrange(PENDING_KEY, 0, 0) == [again.encode()]
+    assert len(waiting(redis_client)) == 3
+
+
 def test_a_job_whose_worker_has_been_silent_for_too_long_comes_back(
     queue: JobQueue, enqueue: Enqueue, redis_client: "redis.Redis"
 ) -> None:
