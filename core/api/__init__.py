@@ -8,6 +8,7 @@ from core.api.client import EcomLinx, Plan
 from core.api.errors import (
     ApiError,
     BadRequest,
+    BudgetSpent,
     Conflict,
     EcomLinxError,
     Forbidden,
@@ -19,7 +20,7 @@ from core.api.errors import (
     UnexpectedResponse,
     Unreachable,
 )
-from core.api.gate import Gate
+from core.api.gate import Gate, OpenGate, Permit, Priority
 from core.api.inventory import InventoryStatus
 from core.api.models import (
     Channel,
@@ -43,11 +44,13 @@ from core.api.models import (
 )
 from core.api.orders import FindOrder, OrderPages, OrderStatus, SettableOrderStatus, find_in_pages
 from core.api.products import ProductStatus, SettableProductStatus
+from core.api.usage import EndpointCounts, Usage, WindowUsage
 
 __all__ = [
     "ApiCall",
     "ApiError",
     "BadRequest",
+    "BudgetSpent",
     "Channel",
     "ChannelStatus",
     "Conflict",
@@ -55,6 +58,7 @@ __all__ = [
     "DeletedWebhook",
     "EcomLinx",
     "EcomLinxError",
+    "EndpointCounts",
     "FindOrder",
     "Forbidden",
     "Gate",
@@ -66,13 +70,16 @@ __all__ = [
     "Meta",
     "NotFound",
     "OnCall",
+    "OpenGate",
     "Order",
     "OrderItem",
     "OrderPages",
     "OrderStatus",
     "OrderUpdate",
     "Page",
+    "Permit",
     "Plan",
+    "Priority",
     "Product",
     "ProductDetail",
     "ProductStatus",
@@ -86,6 +93,8 @@ __all__ = [
     "Unauthorized",
     "UnexpectedResponse",
     "Unreachable",
+    "Usage",
     "Webhook",
+    "WindowUsage",
     "find_in_pages",
 ]

@@ -43,6 +43,12 @@ class Request:
         )
 
     @property
+    def endpoint(self) -> str:
+        """Method and path with ids taken out, such as ``PATCH /v1/orders/{id}``."""
+        parts = (part if at % 2 == 0 else "{id}" for at, part in enumerate(self.segments))
+        return f"{self.method} /v1/{'/'.join(parts)}"
+
+    @property
     def is_write(self) -> bool:
         """Whether it changes anything at EcomLinx."""
         return self.method != "GET"
@@ -63,6 +69,7 @@ class ApiCall:
         status: The HTTP status; None where no complete answer came.
         duration_ms: From sending to the answer's last byte, in milliseconds.
         error: What went wrong, in one line; None where nothing did.
+        waited_ms: How long it had waited for its turn before, in milliseconds.
     """
 
     method: str
@@ -70,6 +77,7 @@ class ApiCall:
     status: int | None
     duration_ms: float
     error: str | None
+    waited_ms: float = 0.0
 
 
 #: Told of each exchange, in the thread that made it; what it raises is logged and goes no further.

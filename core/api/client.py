@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from core.api.calls import OnCall, Once
 from core.api.channels import Channels
-from core.api.gate import Gate, OpenGate
+from core.api.gate import Gate, OpenGate, Priority
 from core.api.inventory import Inventory
 from core.api.orders import FindOrder, Orders, find_in_pages
 from core.api.products import Products
@@ -96,6 +96,21 @@ class EcomLinx:
         It costs next to nothing and shares the connections; closing it leaves them open.
         """
         return _View(self._transport.observed_by(on_call), self._find_order)
+
+    def for_caller(self, identity: str, priority: Priority = Priority.HANDLERS) -> "EcomLinx":
+        """Return a view whose requests wait for their turn as this caller's.
+
+        Args:
+            identity: Who calls, the same in each of its attempts, such as ``evt_1/ship``: so that
+                who was told to come back later isn't sent to the end of the queue then.
+            priority: Whom it must let go first.
+        """
+        return _View(self._transport.for_caller(identity, priority), self._find_order)
+
+    @property
+    def budget(self) -> Gate:
+        """Where requests wait for their turn: ``api.budget.usage()`` tells how much is left."""
+        return self._transport.gate
 
     def guarded_by(self, once: Once) -> "EcomLinx":
         """Return a view that leaves it to `once` to make certain calls once only.

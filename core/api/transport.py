@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from core.api.answers import Answer, Mask, failure_in, memorable, read, recalled
 from core.api.calls import ApiCall, OnCall, Once, Request
 from core.api.errors import BadRequest, EcomLinxError, NotFound, RateLimited, ReadOnlyPlan
-from core.api.gate import Gate
+from core.api.gate import Gate, Permit, Priority
 from core.api.retrying import TRIES, asked_wait, may_be_done, seconds_before_next
 from core.api.sending import exchange
 
@@ -48,6 +48,10 @@ class Transport:
     def observed_by(self, on_call: OnCall) -> "Transport":
         """Return the same transport with one more observer."""
         return replace(self, observers=(*self.observers, on_call))
+
+    def for_caller(self, identity: str, priority: Priority) -> "Transport":
+        """Return the same transport, whose requests wait as this caller's."""
+        return replace(self, gate=self.gate.for_caller(identity, priority))
 
     def guarded_by(self, once: Once) -> "Transport":
         """Return the same transport, which leaves it to `once` to make calls once only."""
@@ -99,15 +103,18 @@ class Transport:
         return Answer(200, {}, orjson.dumps(request.when_gone))
 
     def _exchange(self, request: Request, deadline: float) -> Answer:
-        self.gate.admit(str(request), deadline - time.monotonic())
+        permit = self.gate.admit(request, deadline - time.monotonic())
         started = time.perf_counter()
-        outcome = exchange(self.client, request, deadline)
-        duration_ms = round((time.perf_counter() - started) * 1000, 3)
+        try:
+            outcome = exchange(self.client, request, deadline)
+        finally:
+            duration_ms = round((time.perf_counter() - started) * 1000, 3)
+            permit.done()
         if isinstance(outcome, EcomLinxError):
-            self._tell(request, None, duration_ms, outcome)
+            self._tell(request, permit, None, duration_ms, outcome)
             raise outcome
         failure = failure_in(outcome, request, self.mask)
-        self._tell(request, outcome.status, duration_ms, failure)
+        self._tell(request, permit, outcome.status, duration_ms, failure)
         if isinstance(failure, RateLimited):
             self.gate.rate_limited(failure.retry_after)
         if failure is not None:
@@ -117,12 +124,14 @@ class Transport:
     def _tell(
         self,
         request: Request,
+        permit: Permit,
         status: int | None,
         duration_ms: float,
         failure: EcomLinxError | None,
     ) -> None:
         error = None if failure is None else str(failure)
-        call = ApiCall(request.method, request.path, status, duration_ms, error)
+        waited_ms = round(permit.waited_ms, 3)
+        call = ApiCall(request.method, request.path, status, duration_ms, error, waited_ms)
         for observer in self.observers:
             try:
                 observer(call)
