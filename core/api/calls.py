@@ -87,11 +87,20 @@ OnCall = Callable[[ApiCall], None]
 class Once(Protocol):
     """Makes calls once that must take effect once only. Thread-safe."""
 
-    def __call__(self, name: str, function: Callable[[], Any], *, repeatable: bool) -> Any:
+    def __call__(
+        self,
+        name: str,
+        function: Callable[[], Any],
+        *,
+        repeatable: bool,
+        prepare: Callable[[], None],
+    ) -> Any:
         """Return what `function` returned when it was called under this name, or call it now.
 
         Args:
             name: Which call it is, arguments included.
             function: Makes the call, and returns its answer as JSON knows it.
             repeatable: Whether making it twice has the same effect as making it once.
+            prepare: Waits until it may be made, which can take seconds; to be called, if at all,
+                while nothing says yet that the call has begun.
         """

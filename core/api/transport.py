@@ -17,6 +17,7 @@ from core.api.errors import BadRequest, EcomLinxError, NotFound, RateLimited, Re
 from core.api.gate import Gate, Permit, Priority
 from core.api.retrying import TRIES, asked_wait, may_be_done, seconds_before_next
 from core.api.sending import exchange
+from core.api.turns import Turn
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -65,18 +66,24 @@ class Transport:
         """
         self._refuse_unsendable(request)
         if request.once is None or self.once is None:
-            return read(model, self._answer(request), request)
+            turn = Turn(self.gate, request, self.timeout)
+            return read(model, self._answer(request, turn), request)
         return self._call_once(request, request.once, self.once, model)
 
     def _call_once(self, request: Request, name: str, once: Once, model: type[M]) -> M:
         fresh: list[M] = []
+        turn = Turn(self.gate, request, self.timeout)
 
         def carry_out() -> object:
-            answer = self._answer(request)
+            turn.begin()
+            answer = self._answer(request, turn)
             fresh.append(read(model, answer, request))
             return memorable(answer)
 
-        remembered = once(name, carry_out, repeatable=request.repeatable)
+        try:
+            remembered = once(name, carry_out, repeatable=request.repeatable, prepare=turn.await_it)
+        finally:
+            turn.end()
         return fresh[0] if fresh else read(model, recalled(remembered), request)
 
     def _refuse_unsendable(self, request: Request) -> None:
@@ -86,8 +93,8 @@ class Transport:
             message = "not sent: ECOMLINX_PLAN is pro, and the Pro plan is read-only"
             raise ReadOnlyPlan("forbidden", message, 403, str(request))
 
-    def _answer(self, request: Request) -> Answer:
-        course = _Course(request, time.monotonic() + self.timeout)
+    def _answer(self, request: Request, turn: Turn) -> Answer:
+        course = _Course(request, turn)
         tries = stamina.retry_context(course.seconds_before_next, attempts=TRIES, timeout=None)
         for attempt in tries.with_name(str(request), (), {}):
             with attempt:
@@ -96,17 +103,17 @@ class Transport:
 
     def _try(self, request: Request, course: "_Course") -> Answer:
         try:
-            return self._exchange(request, course.deadline)
+            return self._exchange(request, course.turn)
         except NotFound:
             if request.when_gone is None or not course.may_be_done:
                 raise
         return Answer(200, {}, orjson.dumps(request.when_gone))
 
-    def _exchange(self, request: Request, deadline: float) -> Answer:
-        permit = self.gate.admit(request, deadline - time.monotonic())
+    def _exchange(self, request: Request, turn: Turn) -> Answer:
+        permit = turn.permit()
         started = time.perf_counter()
         try:
-            outcome = exchange(self.client, request, deadline)
+            outcome = exchange(self.client, request, turn.deadline)
         finally:
             duration_ms = round((time.perf_counter() - started) * 1000, 3)
             permit.done()
@@ -142,8 +149,8 @@ class Transport:
 class _Course:
     """How one call has gone so far."""
 
-    def __init__(self, request: Request, deadline: float) -> None:
-        self.deadline = deadline
+    def __init__(self, request: Request, turn: Turn) -> None:
+        self.turn = turn
         self.may_be_done = False
         self._repeatable = request.repeatable
         self._tries = 0
@@ -160,7 +167,7 @@ class _Course:
             repeatable=self._repeatable,
             tries=self._tries,
             asked=self._asked,
-            left=self.deadline - time.monotonic(),
+            left=self.turn.deadline - time.monotonic(),
             jitter=random.random(),  # noqa: S311 - spreads callers, guards nothing
         )
         self._asked += asked_wait(failure)

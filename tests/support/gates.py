@@ -2,10 +2,22 @@
 
 import threading
 from collections import deque
+from collections.abc import Callable
 
 from core.api import BudgetSpent
 from core.api.calls import Request
 from core.api.gate import OpenGate, OpenPermit, Priority
+
+
+class CountedPermit(OpenPermit):
+    """A permit that tells its gate when it is ended."""
+
+    def __init__(self, gate: "ScriptedGate") -> None:
+        self._gate = gate
+
+    def done(self) -> None:
+        """Be counted."""
+        self._gate.ended += 1
 
 
 class ScriptedGate(OpenGate):
@@ -13,10 +25,16 @@ class ScriptedGate(OpenGate):
 
     Attributes:
         callers: Who came, in order; each attempt once, however many calls it makes.
+        admitted: How many requests were let through.
+        ended: How many permits were ended.
+        on_admit: Called each time that a request comes.
     """
 
     def __init__(self, *refusals: float) -> None:
         self.callers: list[str] = []
+        self.admitted = 0
+        self.ended = 0
+        self.on_admit: Callable[[], object] = lambda: None
         self._refusals = deque(refusals)
         self._lock = threading.Lock()
 
@@ -26,10 +44,12 @@ class ScriptedGate(OpenGate):
 
     def admit(self, request: Request, within_seconds: float) -> OpenPermit:  # noqa: ARG002
         """Let a request through, or refuse it if the script says so."""
+        self.on_admit()
         with self._lock:
             if self._refusals:
                 raise BudgetSpent(str(request), self._refusals.popleft())
-        return OpenPermit()
+            self.admitted += 1
+        return CountedPermit(self)
 
     def for_caller(
         self,

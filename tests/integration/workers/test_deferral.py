@@ -5,10 +5,13 @@ from typing import Any
 
 import orjson
 import pytest
+import sqlalchemy as sa
 
 from core.api import BudgetSpent, EcomLinx, EcomLinxError
 from core.ledger import replays
+from core.ledger.database import table
 from core.ledger.due import Share
+from core.ledger.models import DeliveryRecord
 from core.ledger.outcomes import DEFERRALS_KEPT
 from handlers import Context, Event, Fail, OrderEvent, Retry
 from tests.integration.api.examples import KEY
@@ -243,6 +246,53 @@ def test_a_call_that_was_not_sent_is_neither_remembered_nor_doubted(
 
     assert _steps(bench) == ["inventory.adjust(BLUE, +5)"]
     assert len(server.requests) == 1
+
+
+def test_a_worker_may_die_while_it_waits_for_its_turn(
+    open_workbench: OpenWorkbench, server: ScriptedApi, api: EcomLinx, gate: ScriptedGate
+) -> None:
+    """Until then nothing says that the call began, so nobody has to ask whether it was made."""
+    server.answers(json_reply(STOCK))
+    bench = open_workbench(handler(_restock, name="act"), api=api)
+    begun: list[list[str]] = []
+    gate.on_admit = lambda: begun.append(_steps(bench))
+
+    bench.deliver_one(body_of())
+
+    assert begun == [[]]
+    assert _steps(bench) == ["inventory.adjust(BLUE, +5)"]
+
+
+def test_a_call_that_is_remembered_takes_nothing_from_the_budget(
+    open_workbench: OpenWorkbench, server: ScriptedApi, api: EcomLinx, gate: ScriptedGate
+) -> None:
+    def act(_: Event, ctx: Context) -> None:
+        ctx.api.inventory.adjust("BLUE", 5)
+        if ctx.attempt == 1:
+            raise Retry(after=1)
+
+    server.answers(json_reply(STOCK))
+    bench = open_workbench(act, api=api)
+    bench.run_when_due(bench.deliver_one(body_of()), "act")
+
+    assert (gate.admitted, gate.ended) == (1, 1)
+
+
+def test_a_permit_is_given_back_where_the_call_must_not_be_made_any_more(
+    open_workbench: OpenWorkbench, server: ScriptedApi, api: EcomLinx, gate: ScriptedGate
+) -> None:
+    bench = open_workbench(handler(_restock, name="act"), api=api)
+    lose = sa.update(table(DeliveryRecord)).values(worker="another", attempts=2)
+
+    def lose_it() -> None:
+        with bench.database.write() as connection:
+            connection.execute(lose)
+
+    gate.on_admit = lose_it
+    bench.deliver_one(body_of())
+
+    assert server.requests == []
+    assert (gate.admitted, gate.ended) == (1, 1)
 
 
 def test_a_step_whose_call_was_not_sent_is_not_done(

@@ -1,0 +1,61 @@
+"""A call's turn: the time that it has, and the permit that it may have got ahead of being made."""
+
+import time
+
+from core.api.calls import Request
+from core.api.gate import Gate, Permit
+
+#: Seconds after which a permit that hasn't been used no longer tells when the request arrives.
+_FRESH_SECONDS = 1.0
+
+
+class Turn:
+    """The turn of one call; for one thread.
+
+    Args:
+        gate: Where its requests wait.
+        request: What is sent.
+        timeout: Seconds that the call may take, waits included.
+    """
+
+    def __init__(self, gate: Gate, request: Request, timeout: float) -> None:
+        self.deadline = time.monotonic() + timeout
+        self._gate = gate
+        self._request = request
+        self._permit: Permit | None = None
+        self._got_at = 0.0
+
+    def await_it(self) -> None:
+        """Wait for the first permit, before anything is done that would have to be undone.
+
+        Raises:
+            BudgetSpent: There is none in time.
+        """
+        self._permit = self._admit()
+        self._got_at = time.monotonic()
+
+    def begin(self) -> None:
+        """Begin the call: what its caller did since it had the permit takes none of its time."""
+        if self._permit is not None:
+            self.deadline += time.monotonic() - self._got_at
+
+    def permit(self) -> Permit:
+        """Return a permit to send the request once.
+
+        Raises:
+            BudgetSpent: There is none in time.
+        """
+        permit, self._permit = self._permit, None
+        if permit is not None and time.monotonic() - self._got_at <= _FRESH_SECONDS:
+            return permit
+        if permit is not None:
+            permit.done()
+        return self._admit()
+
+    def end(self) -> None:
+        """Give up a permit that wasn't used."""
+        if self._permit is not None:
+            self._permit.done()
+
+    def _admit(self) -> Permit:
+        return self._gate.admit(self._request, self.deadline - time.monotonic())
