@@ -145,6 +145,7 @@ class Attempt:
         if self._runtime.api is None:
             raise SettingsError("ECOMLINX_API_KEY is not set, and this handler calls the API")
         api = self._runtime.api.for_caller(f"{self.event.id}/{self.handler.name}")
+        api = api.patient_until(lambda: self.deadline)
         return api.observed_by(self._api_calls.append).guarded_by(self._steps.run_call)
 
 

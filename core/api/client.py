@@ -1,5 +1,6 @@
 """The EcomLinx API as one object."""
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Literal, Self
 
@@ -106,6 +107,14 @@ class EcomLinx:
             priority: Whom it must let go first.
         """
         return _View(self._transport.for_caller(identity, priority), self._find_order)
+
+    def patient_until(self, deadline: Callable[[], float]) -> "EcomLinx":
+        """Return a view whose calls wait, and are tried again, until then only.
+
+        Args:
+            deadline: When the caller's own time is over, by `time.monotonic`; asked each time.
+        """
+        return _View(self._transport.patient_until(deadline), self._find_order)
 
     @property
     def budget(self) -> Gate:

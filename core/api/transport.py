@@ -1,7 +1,9 @@
 """Carries one call to EcomLinx: tries again where that is safe, tells of each try."""
 
+import math
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -36,6 +38,7 @@ class Transport:
         gate: Where requests wait for their turn.
         observers: Told of each exchange.
         once: Makes calls once that must take effect once only; without it they are just made.
+        caller_deadline: When the caller's own time is over, by `time.monotonic`.
     """
 
     client: httpx2.Client = field(repr=False)
@@ -45,6 +48,7 @@ class Transport:
     gate: Gate
     observers: tuple[OnCall, ...] = ()
     once: Once | None = None
+    caller_deadline: Callable[[], float] = field(default=lambda: math.inf, repr=False)
 
     def observed_by(self, on_call: OnCall) -> "Transport":
         """Return the same transport with one more observer."""
@@ -58,6 +62,10 @@ class Transport:
         """Return the same transport, which leaves it to `once` to make calls once only."""
         return replace(self, once=once)
 
+    def patient_until(self, deadline: Callable[[], float]) -> "Transport":
+        """Return the same transport, whose calls wait and are tried again until then only."""
+        return replace(self, caller_deadline=deadline)
+
     def call(self, request: Request, model: type[M]) -> M:
         """Carry out a request and return the record that it answers.
 
@@ -66,13 +74,12 @@ class Transport:
         """
         self._refuse_unsendable(request)
         if request.once is None or self.once is None:
-            turn = Turn(self.gate, request, self.timeout)
-            return read(model, self._answer(request, turn), request)
+            return read(model, self._answer(request, self._turn(request)), request)
         return self._call_once(request, request.once, self.once, model)
 
     def _call_once(self, request: Request, name: str, once: Once, model: type[M]) -> M:
         fresh: list[M] = []
-        turn = Turn(self.gate, request, self.timeout)
+        turn = self._turn(request)
 
         def carry_out() -> object:
             turn.begin()
@@ -85,6 +92,9 @@ class Transport:
         finally:
             turn.end()
         return fresh[0] if fresh else read(model, recalled(remembered), request)
+
+    def _turn(self, request: Request) -> Turn:
+        return Turn(self.gate, request, self.timeout, self.caller_deadline)
 
     def _refuse_unsendable(self, request: Request) -> None:
         if request.has_unusable_name:
@@ -167,7 +177,7 @@ class _Course:
             repeatable=self._repeatable,
             tries=self._tries,
             asked=self._asked,
-            left=self.turn.deadline - time.monotonic(),
+            left=self.turn.seconds_to_wait,
             jitter=random.random(),  # noqa: S311 - spreads callers, guards nothing
         )
         self._asked += asked_wait(failure)

@@ -1,6 +1,8 @@
 """A call's turn: the time that it has, and the permit that it may have got ahead of being made."""
 
+import math
 import time
+from collections.abc import Callable
 
 from core.api.calls import Request
 from core.api.gate import Gate, Permit
@@ -16,10 +18,18 @@ class Turn:
         gate: Where its requests wait.
         request: What is sent.
         timeout: Seconds that the call may take, waits included.
+        caller_deadline: When its caller's own time is over, by `time.monotonic`.
     """
 
-    def __init__(self, gate: Gate, request: Request, timeout: float) -> None:
+    def __init__(
+        self,
+        gate: Gate,
+        request: Request,
+        timeout: float,
+        caller_deadline: Callable[[], float] = lambda: math.inf,
+    ) -> None:
         self.deadline = time.monotonic() + timeout
+        self._caller_deadline = caller_deadline
         self._gate = gate
         self._request = request
         self._permit: Permit | None = None
@@ -57,5 +67,14 @@ class Turn:
         if self._permit is not None:
             self._permit.done()
 
+    @property
+    def seconds_to_wait(self) -> float:
+        """How long it may still wait before it is sent, or sent again.
+
+        A request that is under way may outlast its caller: to cut it off would leave in doubt what
+        became of it.
+        """
+        return min(self.deadline, self._caller_deadline()) - time.monotonic()
+
     def _admit(self) -> Permit:
-        return self._gate.admit(self._request, self.deadline - time.monotonic())
+        return self._gate.admit(self._request, self.seconds_to_wait)

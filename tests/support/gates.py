@@ -27,6 +27,7 @@ class ScriptedGate(OpenGate):
         callers: Who came, in order; each attempt once, however many calls it makes.
         admitted: How many requests were let through.
         ended: How many permits were ended.
+        patience: How long the latest request would have waited, in seconds.
         on_admit: Called each time that a request comes.
     """
 
@@ -34,6 +35,7 @@ class ScriptedGate(OpenGate):
         self.callers: list[str] = []
         self.admitted = 0
         self.ended = 0
+        self.patience = 0.0
         self.on_admit: Callable[[], object] = lambda: None
         self._refusals = deque(refusals)
         self._lock = threading.Lock()
@@ -42,9 +44,10 @@ class ScriptedGate(OpenGate):
         """Refuse further requests."""
         self._refusals.extend(seconds)
 
-    def admit(self, request: Request, within_seconds: float) -> OpenPermit:  # noqa: ARG002
+    def admit(self, request: Request, within_seconds: float) -> OpenPermit:
         """Let a request through, or refuse it if the script says so."""
         self.on_admit()
+        self.patience = within_seconds
         with self._lock:
             if self._refusals:
                 raise BudgetSpent(str(request), self._refusals.popleft())

@@ -248,6 +248,34 @@ def test_a_call_that_was_not_sent_is_neither_remembered_nor_doubted(
     assert len(server.requests) == 1
 
 
+def test_a_call_does_not_wait_longer_than_its_handler_may_take(
+    open_workbench: OpenWorkbench, server: ScriptedApi, api: EcomLinx, gate: ScriptedGate
+) -> None:
+    server.answers(json_reply(STOCK))
+    bench = open_workbench(handler(_restock, name="act", timeout=2), api=api)
+
+    bench.deliver_one(body_of())
+
+    assert 1 < gate.patience <= 2
+
+
+def test_a_call_is_not_tried_again_when_its_handlers_time_is_over(
+    open_workbench: OpenWorkbench, server: ScriptedApi, api: EcomLinx
+) -> None:
+    """It would be given up on in the middle of it, and its thread replaced."""
+
+    def act(_: Event, ctx: Context) -> None:
+        ctx.api.inventory.set("BLUE", 4)
+
+    server.answers(*[error_reply(503, "internal_error", Retry_After="1.5")] * 2)
+    bench = open_workbench(handler(act, timeout=1), api=api)
+
+    delivery = bench.delivery(bench.deliver_one(body_of()))
+
+    assert delivery["error"].startswith("InternalError: ")
+    assert len(server.requests) == 1
+
+
 def test_a_worker_may_die_while_it_waits_for_its_turn(
     open_workbench: OpenWorkbench, server: ScriptedApi, api: EcomLinx, gate: ScriptedGate
 ) -> None:
