@@ -39,8 +39,8 @@ class Gate(Protocol):
             BudgetSpent: Not in that time; `retry_after` says when.
         """
 
-    def rate_limited(self, retry_after_seconds: float | None) -> None:
-        """Take note that EcomLinx answered 429."""
+    def rate_limited(self, request: Request, retry_after_seconds: float | None) -> None:
+        """Take note that EcomLinx answered a request with 429."""
 
     def for_caller(self, identity: str, priority: Priority = Priority.HANDLERS) -> "Gate":
         """Return the same gate, as one attempt of one caller goes through it.
@@ -74,7 +74,7 @@ class OpenGate:
         """Return at once."""
         return OpenPermit()
 
-    def rate_limited(self, retry_after_seconds: float | None) -> None:
+    def rate_limited(self, request: Request, retry_after_seconds: float | None) -> None:
         """Do nothing: nobody shares it."""
 
     def for_caller(

@@ -116,7 +116,7 @@ class Transport:
         failure = failure_in(outcome, request, self.mask)
         self._tell(request, permit, outcome.status, duration_ms, failure)
         if isinstance(failure, RateLimited):
-            self.gate.rate_limited(failure.retry_after)
+            self.gate.rate_limited(request, failure.retry_after)
         if failure is not None:
             raise failure
         return outcome
