@@ -4,7 +4,7 @@
 """
 
 from core.api.calls import ApiCall, OnCall
-from core.api.client import EcomLinx, Plan
+from core.api.client import EcomLinx
 from core.api.errors import (
     ApiError,
     BadRequest,
@@ -22,6 +22,7 @@ from core.api.errors import (
 )
 from core.api.gate import Gate, OpenGate, Permit, Priority
 from core.api.inventory import InventoryStatus
+from core.api.limits import Limit, Plan
 from core.api.models import (
     Channel,
     ChannelStatus,
@@ -45,6 +46,7 @@ from core.api.models import (
 from core.api.orders import FindOrder, OrderPages, OrderStatus, SettableOrderStatus, find_in_pages
 from core.api.products import ProductStatus, SettableProductStatus
 from core.api.usage import EndpointCounts, Usage, WindowUsage
+from core.api.waiting import LocalBudget
 
 __all__ = [
     "ApiCall",
@@ -67,6 +69,8 @@ __all__ = [
     "InventoryList",
     "InventoryStatus",
     "InventorySummary",
+    "Limit",
+    "LocalBudget",
     "Meta",
     "NotFound",
     "OnCall",

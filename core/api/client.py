@@ -2,21 +2,21 @@
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 import httpx2
 from pydantic import SecretStr
 
 from core.api.calls import OnCall, Once
 from core.api.channels import Channels
-from core.api.gate import Gate, OpenGate, Priority
+from core.api.gate import Gate, Priority
 from core.api.inventory import Inventory
+from core.api.limits import PLAN_LIMITS, Plan
 from core.api.orders import FindOrder, Orders, find_in_pages
 from core.api.products import Products
 from core.api.transport import Transport
+from core.api.waiting import LocalBudget
 from core.api.webhooks import Webhooks
-
-Plan = Literal["scale", "pro"]
 
 _LIMITS = httpx2.Limits(
     max_connections=100,
@@ -42,7 +42,8 @@ class EcomLinx:
         timeout: Seconds within which a call ends, tries and waits included.
         on_call: Told of each HTTP exchange, tries included, in the thread that made it.
         transport: What sends requests; by default the network.
-        gate: Where requests wait for their turn; by default none waits.
+        gate: Where requests wait for their turn; by default this client keeps to the plan's limits
+            by itself. `core.api.budget.RedisBudget` is for a key that several processes use.
         find_order: How `orders.get` finds an order; by default in the list, page by page.
 
     Raises:
@@ -67,7 +68,7 @@ class EcomLinx:
         gate: Gate | None = None,
         find_order: FindOrder = find_in_pages,
     ) -> None:
-        if plan not in ("scale", "pro"):
+        if plan not in PLAN_LIMITS:
             raise ValueError("plan: must be 'scale' or 'pro'")
         if not timeout > 0:
             raise ValueError("timeout: must be more than 0 seconds")
@@ -77,7 +78,7 @@ class EcomLinx:
             read_only=plan == "pro",
             timeout=timeout,
             mask=lambda text: text.replace(key.get_secret_value(), "[secret]"),
-            gate=gate or OpenGate(),
+            gate=gate or LocalBudget(plan),
             observers=(on_call,) if on_call else (),
         )
         self._attach(shared, find_order)

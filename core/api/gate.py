@@ -28,19 +28,22 @@ class Permit(Protocol):
 class Gate(Protocol):
     """Decides when a request may be sent. Thread-safe."""
 
-    def admit(self, request: Request, within_seconds: float) -> Permit:
+    def admit(
+        self, request: Request, within_seconds: float, over_in_seconds: float | None = None
+    ) -> Permit:
         """Return once `request` may be sent.
 
         Args:
             request: What is to be sent.
             within_seconds: The longest that this may take.
+            over_in_seconds: When the whole exchange is over at the latest; by default, then.
 
         Raises:
             BudgetSpent: Not in that time; `retry_after` says when.
         """
 
-    def rate_limited(self, retry_after_seconds: float | None) -> None:
-        """Take note that EcomLinx answered 429."""
+    def rate_limited(self, request: Request, retry_after_seconds: float | None) -> None:
+        """Take note that EcomLinx answered a request with 429."""
 
     def for_caller(self, identity: str, priority: Priority = Priority.HANDLERS) -> "Gate":
         """Return the same gate, as one attempt of one caller goes through it.
@@ -70,11 +73,16 @@ class OpenPermit:
 class OpenGate:
     """Lets everything through at once."""
 
-    def admit(self, request: Request, within_seconds: float) -> Permit:  # noqa: ARG002
+    def admit(
+        self,
+        request: Request,  # noqa: ARG002
+        within_seconds: float,  # noqa: ARG002
+        over_in_seconds: float | None = None,  # noqa: ARG002
+    ) -> Permit:
         """Return at once."""
         return OpenPermit()
 
-    def rate_limited(self, retry_after_seconds: float | None) -> None:
+    def rate_limited(self, request: Request, retry_after_seconds: float | None) -> None:
         """Do nothing: nobody shares it."""
 
     def for_caller(

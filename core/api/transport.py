@@ -15,11 +15,11 @@ from pydantic import BaseModel
 
 from core.api.answers import Answer, Mask, failure_in, memorable, read, recalled
 from core.api.calls import ApiCall, OnCall, Once, Request
+from core.api.clearance import Clearance
 from core.api.errors import BadRequest, EcomLinxError, NotFound, RateLimited, ReadOnlyPlan
 from core.api.gate import Gate, Permit, Priority
 from core.api.retrying import TRIES, asked_wait, may_be_done, seconds_before_next
 from core.api.sending import exchange
-from core.api.turns import Turn
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -74,27 +74,29 @@ class Transport:
         """
         self._refuse_unsendable(request)
         if request.once is None or self.once is None:
-            return read(model, self._answer(request, self._turn(request)), request)
+            return read(model, self._answer(request, self._clearance(request)), request)
         return self._call_once(request, request.once, self.once, model)
 
     def _call_once(self, request: Request, name: str, once: Once, model: type[M]) -> M:
         fresh: list[M] = []
-        turn = self._turn(request)
+        clearance = self._clearance(request)
 
         def carry_out() -> object:
-            turn.begin()
-            answer = self._answer(request, turn)
+            clearance.begin()
+            answer = self._answer(request, clearance)
             fresh.append(read(model, answer, request))
             return memorable(answer)
 
         try:
-            remembered = once(name, carry_out, repeatable=request.repeatable, prepare=turn.await_it)
+            remembered = once(
+                name, carry_out, repeatable=request.repeatable, prepare=clearance.await_it
+            )
         finally:
-            turn.end()
+            clearance.end()
         return fresh[0] if fresh else read(model, recalled(remembered), request)
 
-    def _turn(self, request: Request) -> Turn:
-        return Turn(self.gate, request, self.timeout, self.caller_deadline)
+    def _clearance(self, request: Request) -> Clearance:
+        return Clearance(self.gate, request, self.timeout, self.caller_deadline)
 
     def _refuse_unsendable(self, request: Request) -> None:
         if request.has_unusable_name:
@@ -103,8 +105,8 @@ class Transport:
             message = "not sent: ECOMLINX_PLAN is pro, and the Pro plan is read-only"
             raise ReadOnlyPlan("forbidden", message, 403, str(request))
 
-    def _answer(self, request: Request, turn: Turn) -> Answer:
-        course = _Course(request, turn)
+    def _answer(self, request: Request, clearance: Clearance) -> Answer:
+        course = _Course(request, clearance)
         tries = stamina.retry_context(course.seconds_before_next, attempts=TRIES, timeout=None)
         for attempt in tries.with_name(str(request), (), {}):
             with attempt:
@@ -113,17 +115,17 @@ class Transport:
 
     def _try(self, request: Request, course: "_Course") -> Answer:
         try:
-            return self._exchange(request, course.turn)
+            return self._exchange(request, course.clearance)
         except NotFound:
             if request.when_gone is None or not course.may_be_done:
                 raise
         return Answer(200, {}, orjson.dumps(request.when_gone))
 
-    def _exchange(self, request: Request, turn: Turn) -> Answer:
-        permit = turn.permit()
+    def _exchange(self, request: Request, clearance: Clearance) -> Answer:
+        permit = clearance.permit()
         started = time.perf_counter()
         try:
-            outcome = exchange(self.client, request, turn.deadline)
+            outcome = exchange(self.client, request, clearance.deadline)
         finally:
             duration_ms = round((time.perf_counter() - started) * 1000, 3)
             permit.done()
@@ -133,7 +135,7 @@ class Transport:
         failure = failure_in(outcome, request, self.mask)
         self._tell(request, permit, outcome.status, duration_ms, failure)
         if isinstance(failure, RateLimited):
-            self.gate.rate_limited(failure.retry_after)
+            self.gate.rate_limited(request, failure.retry_after)
         if failure is not None:
             raise failure
         return outcome
@@ -159,8 +161,8 @@ class Transport:
 class _Course:
     """How one call has gone so far."""
 
-    def __init__(self, request: Request, turn: Turn) -> None:
-        self.turn = turn
+    def __init__(self, request: Request, clearance: Clearance) -> None:
+        self.clearance = clearance
         self.may_be_done = False
         self._repeatable = request.repeatable
         self._tries = 0
@@ -177,7 +179,7 @@ class _Course:
             repeatable=self._repeatable,
             tries=self._tries,
             asked=self._asked,
-            left=self.turn.seconds_to_wait,
+            left=self.clearance.seconds_to_wait,
             jitter=random.random(),  # noqa: S311 - spreads callers, guards nothing
         )
         self._asked += asked_wait(failure)

@@ -1,80 +1,102 @@
-"""A call's turn: the time that it has, and the permit that it may have got ahead of being made."""
+"""Whose turn it is: what a caller asks, and what it is told."""
 
-import math
-import time
-from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
 
-from core.api.calls import Request
-from core.api.gate import Gate, Permit
+from core.api.gate import Priority
+from core.api.usage import Usage
 
-#: Seconds after which a permit that hasn't been used no longer tells when the request arrives.
-_FRESH_SECONDS = 1.0
+#: A shadow, the place of a caller that was sent away, bars newcomers until it is overdue by this.
+#: Microseconds, like all times here.
+SHADOW_GRACE = 10_000_000
+
+#: So long after its time a caller that was sent away still has its place when it comes back.
+SHADOW_LIFE = 600_000_000
+
+#: At most so many callers have places while they are away; a day has 1.4 million calls.
+SHADOWS_MAX = 50_000
+
+#: A caller that waits asks again after this at the latest...
+NAP = 500_000
+
+#: ... and has lost its place, until it asks again, when it is late by this: it may be dead.
+NAP_GRACE = 1_000_000
+
+#: Reconciliation gives way to those who are to come back within this.
+SOON = 2_000_000
+
+#: How long EcomLinx's 429 without a Retry-After keeps everyone from calling.
+DEFAULT_PAUSE_SECONDS = 1.0
 
 
-class Turn:
-    """The turn of one call; for one thread.
+class Kind(StrEnum):
+    """What a caller is to do."""
 
-    Args:
-        gate: Where its requests wait.
-        request: What is sent.
-        timeout: Seconds that the call may take, waits included.
-        caller_deadline: When its caller's own time is over, by `time.monotonic`.
+    GO = "go"
+    WAIT = "wait"
+    LEAVE = "leave"
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A caller asks whether its call may be sent; it does so until it is told to go or to leave.
+
+    Attributes:
+        call: The call's own id, the same each time.
+        endpoint: What it is counted as.
+        patience: How long it can still wait.
+        flight: How long it can take, once it is sent, until it is certain not to arrive any more.
+        waited: How long it has waited.
+        caller: Who calls, the same in each attempt; empty for nobody in particular.
+        ticket: The caller's place in the queue, as it was told before; 0 for a new one.
+        inside: Whether the caller has been let through, or was told to come now: it only lets
+            those with older tickets go first that are waiting.
+        priority: Whether it goes only when nobody else wants to.
     """
 
-    def __init__(
-        self,
-        gate: Gate,
-        request: Request,
-        timeout: float,
-        caller_deadline: Callable[[], float] = lambda: math.inf,
-    ) -> None:
-        self.deadline = time.monotonic() + timeout
-        self._caller_deadline = caller_deadline
-        self._gate = gate
-        self._request = request
-        self._permit: Permit | None = None
-        self._got_at = 0.0
+    call: str
+    endpoint: str
+    patience: int
+    flight: int
+    waited: int = 0
+    caller: str = ""
+    ticket: int = 0
+    inside: bool = False
+    priority: Priority = Priority.HANDLERS
 
-    def await_it(self) -> None:
-        """Wait for the first permit, before anything is done that would have to be undone.
 
-        Raises:
-            BudgetSpent: There is none in time.
-        """
-        self._permit = self._admit()
-        self._got_at = time.monotonic()
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a caller is told.
 
-    def begin(self) -> None:
-        """Begin the call: what its caller did since it had the permit takes none of its time."""
-        if self._permit is not None:
-            self.deadline += time.monotonic() - self._got_at
+    Attributes:
+        kind: What to do.
+        wait: How long: until it should ask again, or come back.
+        ticket: Its place in the queue, to be shown when it asks again.
+        inside: What to say the next time it asks.
+    """
 
-    def permit(self) -> Permit:
-        """Return a permit to send the request once.
+    kind: Kind
+    wait: int
+    ticket: int
+    inside: bool
 
-        Raises:
-            BudgetSpent: There is none in time.
-        """
-        permit, self._permit = self._permit, None
-        if permit is not None and time.monotonic() - self._got_at <= _FRESH_SECONDS:
-            return permit
-        if permit is not None:
-            permit.done()
-        return self._admit()
 
-    def end(self) -> None:
-        """Give up a permit that wasn't used."""
-        if self._permit is not None:
-            self._permit.done()
+class Turns(Protocol):
+    """Says whose turn it is. Thread-safe."""
 
-    @property
-    def seconds_to_wait(self) -> float:
-        """How long it may still wait before it is sent, or sent again.
+    def ask(self, ask: Ask) -> Verdict:
+        """Answer a caller."""
 
-        A request that is under way may outlast its caller: to cut it off would leave in doubt what
-        became of it.
-        """
-        return min(self.deadline, self._caller_deadline()) - time.monotonic()
+    def done(self, call: str) -> None:
+        """Take note that a call has been answered, or won't be."""
 
-    def _admit(self) -> Permit:
-        return self._gate.admit(self._request, self.seconds_to_wait)
+    def pause(self, endpoint: str, duration: int) -> None:
+        """Let nobody go for so long: EcomLinx answered 429."""
+
+    def count_hit(self, endpoint: str) -> None:
+        """Count a call that was spared."""
+
+    def usage(self) -> Usage:
+        """Return how much is used, and for what."""

@@ -28,6 +28,7 @@ class ScriptedGate(OpenGate):
         admitted: How many requests were let through.
         ended: How many permits were ended.
         patience: How long the latest request would have waited, in seconds.
+        over_in: When its exchange was to be over, in seconds.
         on_admit: Called each time that a request comes.
     """
 
@@ -36,6 +37,7 @@ class ScriptedGate(OpenGate):
         self.admitted = 0
         self.ended = 0
         self.patience = 0.0
+        self.over_in: float | None = None
         self.on_admit: Callable[[], object] = lambda: None
         self._refusals = deque(refusals)
         self._lock = threading.Lock()
@@ -44,10 +46,15 @@ class ScriptedGate(OpenGate):
         """Refuse further requests."""
         self._refusals.extend(seconds)
 
-    def admit(self, request: Request, within_seconds: float) -> OpenPermit:
+    def admit(
+        self,
+        request: Request,
+        within_seconds: float,
+        over_in_seconds: float | None = None,
+    ) -> OpenPermit:
         """Let a request through, or refuse it if the script says so."""
         self.on_admit()
-        self.patience = within_seconds
+        self.patience, self.over_in = within_seconds, over_in_seconds
         with self._lock:
             if self._refusals:
                 raise BudgetSpent(str(request), self._refusals.popleft())

@@ -111,10 +111,15 @@ class CountingGate(OpenGate):
     def __init__(self, free: int) -> None:
         self.free = free
         self.asked: list[str] = []
-        self.pauses: list[float | None] = []
+        self.pauses: list[tuple[str, float | None]] = []
         self.under_way = 0
 
-    def admit(self, request: Request, within_seconds: float) -> Permit:
+    def admit(
+        self,
+        request: Request,
+        within_seconds: float,
+        over_in_seconds: float | None = None,  # noqa: ARG002
+    ) -> Permit:
         assert 0 < within_seconds <= 10
         self.asked.append(str(request))
         if len(self.asked) > self.free:
@@ -122,8 +127,8 @@ class CountingGate(OpenGate):
         self.under_way += 1
         return CountedPermit(self)
 
-    def rate_limited(self, retry_after_seconds: float | None) -> None:
-        self.pauses.append(retry_after_seconds)
+    def rate_limited(self, request: Request, retry_after_seconds: float | None) -> None:
+        self.pauses.append((str(request), retry_after_seconds))
 
 
 class CountedPermit:
@@ -152,6 +157,6 @@ def test_every_try_waits_for_its_turn() -> None:
         api.channels.list()
 
     assert gate.asked == ["GET /v1/channels"] * 3
-    assert gate.pauses == [0.0, 0.0]
+    assert gate.pauses == [("GET /v1/channels", 0.0)] * 2
     assert gate.under_way == 0
     assert [call.waited_ms for call in told] == [250, 250]
