@@ -3,6 +3,7 @@
 ``with EcomLinx(api_key) as api: print(api.inventory.get("BLUE-TEE-M").total_stock)``
 """
 
+from core.api.book import Book, LocalBook, Occasion
 from core.api.calls import ApiCall, OnCall
 from core.api.client import EcomLinx, Plan
 from core.api.errors import (
@@ -13,6 +14,7 @@ from core.api.errors import (
     Forbidden,
     InternalError,
     NotFound,
+    NotYetVisible,
     RateLimited,
     ReadOnlyPlan,
     Unauthorized,
@@ -41,13 +43,14 @@ from core.api.models import (
     SyncJob,
     Webhook,
 )
-from core.api.orders import FindOrder, OrderPages, OrderStatus, SettableOrderStatus, find_in_pages
+from core.api.orders import OrderStatus, SettableOrderStatus
 from core.api.products import ProductStatus, SettableProductStatus
 
 __all__ = [
     "ApiCall",
     "ApiError",
     "BadRequest",
+    "Book",
     "Channel",
     "ChannelStatus",
     "Conflict",
@@ -55,7 +58,6 @@ __all__ = [
     "DeletedWebhook",
     "EcomLinx",
     "EcomLinxError",
-    "FindOrder",
     "Forbidden",
     "Gate",
     "InternalError",
@@ -63,12 +65,14 @@ __all__ = [
     "InventoryList",
     "InventoryStatus",
     "InventorySummary",
+    "LocalBook",
     "Meta",
     "NotFound",
+    "NotYetVisible",
+    "Occasion",
     "OnCall",
     "Order",
     "OrderItem",
-    "OrderPages",
     "OrderStatus",
     "OrderUpdate",
     "Page",
@@ -87,5 +91,4 @@ __all__ = [
     "UnexpectedResponse",
     "Unreachable",
     "Webhook",
-    "find_in_pages",
 ]

@@ -20,6 +20,9 @@ class Gate(Protocol):
     def rate_limited(self, retry_after_seconds: float | None) -> None:
         """Take note that EcomLinx answered 429."""
 
+    def count_hit(self, endpoint: str) -> None:
+        """Count a call that was spared, such as ``GET /v1/orders``: its answer was at hand."""
+
 
 class OpenGate:
     """Lets everything through at once."""
@@ -29,3 +32,6 @@ class OpenGate:
 
     def rate_limited(self, retry_after_seconds: float | None) -> None:
         """Do nothing: nobody shares it."""
+
+    def count_hit(self, endpoint: str) -> None:
+        """Do nothing: nothing is counted."""
