@@ -3,6 +3,7 @@
 ``with EcomLinx(api_key) as api: print(api.inventory.get("BLUE-TEE-M").total_stock)``
 """
 
+from core.api.book import Book, LocalBook, Occasion
 from core.api.calls import ApiCall, OnCall
 from core.api.client import EcomLinx
 from core.api.errors import (
@@ -14,6 +15,7 @@ from core.api.errors import (
     Forbidden,
     InternalError,
     NotFound,
+    NotYetVisible,
     RateLimited,
     ReadOnlyPlan,
     Unauthorized,
@@ -43,7 +45,7 @@ from core.api.models import (
     SyncJob,
     Webhook,
 )
-from core.api.orders import FindOrder, OrderPages, OrderStatus, SettableOrderStatus, find_in_pages
+from core.api.orders import OrderStatus, SettableOrderStatus
 from core.api.products import ProductStatus, SettableProductStatus
 from core.api.usage import EndpointCounts, Usage, WindowUsage
 from core.api.waiting import LocalBudget
@@ -52,6 +54,7 @@ __all__ = [
     "ApiCall",
     "ApiError",
     "BadRequest",
+    "Book",
     "BudgetSpent",
     "Channel",
     "ChannelStatus",
@@ -61,7 +64,6 @@ __all__ = [
     "EcomLinx",
     "EcomLinxError",
     "EndpointCounts",
-    "FindOrder",
     "Forbidden",
     "Gate",
     "InternalError",
@@ -70,14 +72,16 @@ __all__ = [
     "InventoryStatus",
     "InventorySummary",
     "Limit",
+    "LocalBook",
     "LocalBudget",
     "Meta",
     "NotFound",
+    "NotYetVisible",
+    "Occasion",
     "OnCall",
     "OpenGate",
     "Order",
     "OrderItem",
-    "OrderPages",
     "OrderStatus",
     "OrderUpdate",
     "Page",
@@ -100,5 +104,4 @@ __all__ = [
     "Usage",
     "Webhook",
     "WindowUsage",
-    "find_in_pages",
 ]

@@ -69,6 +69,10 @@ class NotFound(ApiError):
     """The resource does not exist (404)."""
 
 
+class NotYetVisible(NotFound):
+    """No list shows it, but an event has just told of it: it may appear yet."""
+
+
 class Conflict(ApiError):
     """A duplicate resource, or a conflicting state (409)."""
 

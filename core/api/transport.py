@@ -72,10 +72,19 @@ class Transport:
         Raises:
             EcomLinxError: One of its subclasses, by what happened.
         """
-        self._refuse_unsendable(request)
         if request.once is None or self.once is None:
-            return read(model, self._answer(request, self._clearance(request)), request)
+            return read(model, self.answer(request), request)
+        self._refuse_unsendable(request)
         return self._call_once(request, request.once, self.once, model)
+
+    def answer(self, request: Request) -> Answer:
+        """Carry out a request and return its answer, a 2xx, as it is.
+
+        Raises:
+            EcomLinxError: One of its subclasses, by what happened.
+        """
+        self._refuse_unsendable(request)
+        return self._answer(request, self._clearance(request))
 
     def _call_once(self, request: Request, name: str, once: Once, model: type[M]) -> M:
         fresh: list[M] = []
