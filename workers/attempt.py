@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import structlog
 
 from core.alerts import Alert
-from core.api import ApiCall, EcomLinx
+from core.api import ApiCall, EcomLinx, Occasion
 from core.ledger.claims import Claim
 from core.settings import HANDLER_PREFIX, SettingsError
 from handlers.context import Context
@@ -145,8 +145,21 @@ class Attempt:
         if self._runtime.api is None:
             raise SettingsError("ECOMLINX_API_KEY is not set, and this handler calls the API")
         api = self._runtime.api.for_caller(f"{self.event.id}/{self.handler.name}")
-        api = api.patient_until(lambda: self.deadline)
+        api = api.for_event(self._occasion()).patient_until(lambda: self.deadline)
         return api.observed_by(self._api_calls.append).guarded_by(self._steps.run_call)
+
+    def _occasion(self) -> Occasion:
+        """What the API is asked on the occasion of: a retry may want to see what has changed since.
+
+        Not so the first attempt that counts: what was deferred has had no answer to go by.
+        """
+        is_retry = self.claim.attempt - self.claim.forgiven_attempts > 1
+        return Occasion(
+            received_at=self.event.received_at,
+            created_at=self.event.created_at,
+            fresh_since=self.started_at if is_retry else None,
+            is_order_new=self.event.type == "order.new" and not is_retry,
+        )
 
 
 def config_of(handler: str, variables: Mapping[str, str]) -> dict[str, str]:
