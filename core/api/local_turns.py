@@ -3,7 +3,7 @@
 import threading
 import time
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from core.api.counting import Counts
@@ -41,7 +41,8 @@ class LocalTurns:
     Args:
         limits: How many calls are allowed.
         clock: Returns the time in microseconds.
-        taken: So many calls of the longest window count as made now.
+        taken: So many calls count as made now.
+        flying: Calls that are under way, and when they are certain not to arrive any more.
         paused: Nobody goes before that many microseconds are over.
     """
 
@@ -51,6 +52,7 @@ class LocalTurns:
         clock: Clock | None = None,
         *,
         taken: int = 0,
+        flying: Mapping[str, int] | None = None,
         paused: int = 0,
     ) -> None:
         self._limits = limits
@@ -61,7 +63,7 @@ class LocalTurns:
         #: When calls were done, by time.
         self._sent: list[int] = [now] * taken
         #: When calls are certain not to arrive any more, by call.
-        self._flying: dict[str, int] = {}
+        self._flying = dict(flying or {})
         #: Those who wait, by ticket; and when each is to ask again.
         self._queue: list[tuple[int, str]] = []
         self._due: dict[str, int] = {}
@@ -87,6 +89,7 @@ class LocalTurns:
         """Take note that a call has been answered, or won't be."""
         with self._lock:
             now = self._clock()
+            self._tidy(now)
             if self._flying.pop(call, None) is not None:
                 insort(self._sent, now)
             if call in self._reconciled:

@@ -23,6 +23,9 @@ NAP = 500_000
 #: ... and has lost its place, until it asks again, when it is late by this: it may be dead.
 NAP_GRACE = 1_000_000
 
+#: A process that has asked within this counts as one of those that share a key.
+SHARER_LIFE = 600_000_000
+
 #: Reconciliation gives way to those who are to come back within this.
 SOON = 2_000_000
 
