@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from core.api import EcomLinx
 from core.api.book.shared import SharedBook
+from core.api.budget import RedisBudget
 from core.durability import inspect
 from core.ledger import schema
 from core.ledger.database import Database
@@ -99,6 +100,7 @@ def open_api(settings: Settings) -> EcomLinx | None:
         key,
         settings.ecomlinx_api_url,
         plan=settings.ecomlinx_plan,
+        gate=RedisBudget(redis_url, key, settings.ecomlinx_plan),
         book=SharedBook(connect(redis_url.get_secret_value(), timeout=_BOOK_TIMEOUT)),
     )
 

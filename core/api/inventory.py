@@ -94,5 +94,5 @@ class Inventory:
         once: str | None = None,
     ) -> StockUpdate:
         request = Request("PATCH", ("inventory", sku), body=body, repeatable=repeatable, once=once)
-        with self._lookup.changing({INVENTORY: [sku], PRODUCTS: [sku]}):
-            return self._transport.call(request, StockUpdate)
+        changing = self._lookup.changing({INVENTORY: [sku], PRODUCTS: [sku]})
+        return self._transport.call(request, StockUpdate, changing)

@@ -135,8 +135,7 @@ class Orders:
         if status == "cancelled":
             # Not documented: whether that puts its items back into stock.
             changed |= {INVENTORY: [], PRODUCTS: []}
-        with self._lookup.changing(changed):
-            return self._transport.call(request, OrderUpdate)
+        return self._transport.call(request, OrderUpdate, self._lookup.changing(changed))
 
 
 def _list_request(

@@ -140,8 +140,7 @@ class Products:
             raise BadRequest("bad_request", message, 400, str(request))
         # Not documented, but all there can be: a product's stock is its SKU's.
         changed = {PRODUCTS: [product_id], **({} if stock is None else {INVENTORY: []})}
-        with self._lookup.changing(changed):
-            return self._transport.call(request, ProductUpdate)
+        return self._transport.call(request, ProductUpdate, self._lookup.changing(changed))
 
 
 def _list_request(

@@ -4,6 +4,7 @@ import math
 import random
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -22,6 +23,9 @@ from core.api.retrying import TRIES, asked_wait, may_be_done, seconds_before_nex
 from core.api.sending import exchange
 
 M = TypeVar("M", bound=BaseModel)
+
+#: Makes a block in which something is sent.
+Around = Callable[[], AbstractContextManager[None]]
 
 log = structlog.get_logger()
 
@@ -66,33 +70,41 @@ class Transport:
         """Return the same transport, whose calls wait and are tried again until then only."""
         return replace(self, caller_deadline=deadline)
 
-    def call(self, request: Request, model: type[M]) -> M:
+    def call(self, request: Request, model: type[M], around: Around = nullcontext) -> M:
         """Carry out a request and return the record that it answers.
+
+        Args:
+            request: What is asked of EcomLinx.
+            model: What it answers.
+            around: Makes a block for each time that the request is sent; for none that isn't, as
+                it is remembered or refused.
 
         Raises:
             EcomLinxError: One of its subclasses, by what happened.
         """
         if request.once is None or self.once is None:
-            return read(model, self.answer(request), request)
+            return read(model, self.answer(request, around), request)
         self._refuse_unsendable(request)
-        return self._call_once(request, request.once, self.once, model)
+        return self._call_once(request, request.once, self.once, model, around)
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request, around: Around = nullcontext) -> Answer:
         """Carry out a request and return its answer, a 2xx, as it is.
 
         Raises:
             EcomLinxError: One of its subclasses, by what happened.
         """
         self._refuse_unsendable(request)
-        return self._answer(request, self._clearance(request))
+        return self._answer(request, self._clearance(request), around)
 
-    def _call_once(self, request: Request, name: str, once: Once, model: type[M]) -> M:
+    def _call_once(
+        self, request: Request, name: str, once: Once, model: type[M], around: Around
+    ) -> M:
         fresh: list[M] = []
         clearance = self._clearance(request)
 
         def carry_out() -> object:
             clearance.begin()
-            answer = self._answer(request, clearance)
+            answer = self._answer(request, clearance, around)
             fresh.append(read(model, answer, request))
             return memorable(answer)
 
@@ -114,8 +126,8 @@ class Transport:
             message = "not sent: ECOMLINX_PLAN is pro, and the Pro plan is read-only"
             raise ReadOnlyPlan("forbidden", message, 403, str(request))
 
-    def _answer(self, request: Request, clearance: Clearance) -> Answer:
-        course = _Course(request, clearance)
+    def _answer(self, request: Request, clearance: Clearance, around: Around) -> Answer:
+        course = _Course(request, clearance, around)
         tries = stamina.retry_context(course.seconds_before_next, attempts=TRIES, timeout=None)
         for attempt in tries.with_name(str(request), (), {}):
             with attempt:
@@ -124,19 +136,20 @@ class Transport:
 
     def _try(self, request: Request, course: "_Course") -> Answer:
         try:
-            return self._exchange(request, course.clearance)
+            return self._exchange(request, course)
         except NotFound:
             if request.when_gone is None or not course.may_be_done:
                 raise
         return Answer(200, {}, orjson.dumps(request.when_gone))
 
-    def _exchange(self, request: Request, clearance: Clearance) -> Answer:
-        permit = clearance.permit()
-        started = time.perf_counter()
+    def _exchange(self, request: Request, course: "_Course") -> Answer:
+        permit = course.clearance.permit()
         try:
-            outcome = exchange(self.client, request, clearance.deadline)
+            with course.around():
+                started = time.perf_counter()
+                outcome = exchange(self.client, request, course.clearance.deadline)
+                duration_ms = round((time.perf_counter() - started) * 1000, 3)
         finally:
-            duration_ms = round((time.perf_counter() - started) * 1000, 3)
             permit.done()
         if isinstance(outcome, EcomLinxError):
             self._tell(request, permit, None, duration_ms, outcome)
@@ -170,8 +183,9 @@ class Transport:
 class _Course:
     """How one call has gone so far."""
 
-    def __init__(self, request: Request, clearance: Clearance) -> None:
+    def __init__(self, request: Request, clearance: Clearance, around: Around) -> None:
         self.clearance = clearance
+        self.around = around
         self.may_be_done = False
         self._repeatable = request.repeatable
         self._tries = 0

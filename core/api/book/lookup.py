@@ -12,7 +12,7 @@ from core.api.book.search import Missing, Reach
 from core.api.book.shelf import Kind, Shelf
 from core.api.errors import NotFound, NotYetVisible
 from core.api.models import Record
-from core.api.transport import Transport
+from core.api.transport import Around, Transport
 
 R = TypeVar("R", bound=Record)
 
@@ -50,19 +50,23 @@ class Lookup:
         """Return where entries of a kind are found."""
         return Shelf(kind, self.book, f"{self.workspace}:{kind.name}", transport)
 
-    @contextmanager
-    def changing(self, entries: Mapping[str, Sequence[str]]) -> Iterator[None]:
-        """A block in which entries change: no copy from before its end is taken afterwards.
+    def changing(self, entries: Mapping[str, Sequence[str]]) -> Around:
+        """Return what makes blocks in which entries change: no copy from before is taken after.
 
         Args:
             entries: By shelf; where none is named, all of them may change.
         """
-        # At the begin too: whoever dies within may have changed them.
-        self._mark_stale(entries)
-        try:
-            yield
-        finally:
+
+        @contextmanager
+        def change() -> Iterator[None]:
+            # At the begin too: whoever dies within may have changed them.
             self._mark_stale(entries)
+            try:
+                yield
+            finally:
+                self._mark_stale(entries)
+
+        return change
 
     def raise_not_found(self, what: str, missing: Missing, request: str) -> NoReturn:
         """Tell that something wasn't found, and how far it was looked for.
