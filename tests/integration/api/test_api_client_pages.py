@@ -8,7 +8,6 @@ import pytest
 
 from core.api import EcomLinx, NotFound, UnexpectedResponse
 from tests.integration.api import examples
-from tests.integration.api.examples import KEY
 from tests.support.scripted_api import Reply, ScriptedApi, json_reply
 
 
