@@ -137,6 +137,7 @@ def test_a_replay_after_deferrals_has_all_its_retries(
     bench.run_when_due(event_id, "act")
     assert bench.delivery(event_id)["status"] == "dead"
 
+    bench.clock.advance(1)
     assert sum(replays.replay_dead(bench.database, Which(handler="act"), bench.clock())) == 1
     gate.refuse(5)
     bench.run(event_id)
