@@ -16,6 +16,7 @@ from core.api import (
     InternalError,
     InventoryStatus,
     NotFound,
+    OpenGate,
     OrderStatus,
     ProductStatus,
     RateLimited,
@@ -293,7 +294,7 @@ def test_a_plans_limit_is_told_with_the_seconds_to_wait(plan: Any, calls_a_secon
     shop = Shop(now=lambda: moment, history_days=0)
     with (
         LocalEcomLinx(KEY, plan, shop=shop) as local,
-        EcomLinx(KEY, local.url, plan=plan, timeout=1) as api,
+        EcomLinx(KEY, local.url, plan=plan, timeout=1, gate=OpenGate()) as api,
     ):
         for _ in range(calls_a_second):
             api.webhooks.list()
