@@ -66,10 +66,10 @@ class Outcome:
         return not self.deferred or forgiven < DEFERRALS_KEPT or is_power_of_two
 
     @property
-    def counts_from(self) -> datetime:
-        """When the delivery's first attempt would have been, had it not been deferred."""
+    def counts_from(self) -> datetime | None:
+        """From when on the delivery's age counts now; None where that doesn't change."""
         if not self.deferred or self.next_attempt_at is None:
-            return self.claim.first_attempt_at
+            return None
         return self.claim.first_attempt_at + (self.next_attempt_at - self.started_at)
 
 
@@ -104,7 +104,7 @@ _END = BulkInsert(
     ),
     conflict="""ON CONFLICT (event_number, handler) DO UPDATE SET
         status = excluded.status,
-        first_attempt_at = excluded.first_attempt_at,
+        first_attempt_at = coalesce(excluded.first_attempt_at, delivery.first_attempt_at),
         forgiven_attempts = delivery.forgiven_attempts + excluded.forgiven_attempts,
         next_attempt_at = excluded.next_attempt_at,
         lease_expires_at = NULL,
