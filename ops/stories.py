@@ -76,4 +76,7 @@ def _attempt(attempt: Story) -> Iterator[str]:
 def api_call(call: Story) -> str:
     """One call of the API, as in ``PATCH /v1/orders/ord_1 200 (12 ms)``."""
     ended = call["status"] if call["status"] is not None else call["error"]
-    return f"{call['method']} {call['path']} {ended} ({call['duration_ms']:.0f} ms)"
+    # Attempts that an earlier version has recorded don't say whether they waited.
+    waited = call.get("waited_ms", 0)
+    turn = f", after waiting {waited:.0f} ms for its turn" if waited else ""
+    return f"{call['method']} {call['path']} {ended} ({call['duration_ms']:.0f} ms{turn})"
