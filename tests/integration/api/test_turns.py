@@ -98,7 +98,7 @@ class Traffic:
             endpoint=self.chance.choice(["GET /v1/orders", "PATCH /v1/orders/{id}"]),
             patience=self.chance.choice([0, SECOND, 3 * SECOND]),
             flight=self.chance.choice([SECOND, 20 * SECOND, 20 * SECOND]),
-            caller="" if reconciles else self.chance.choice(["", "a", "b", "c", "d", "e", "f"]),
+            caller=self.chance.choice(["", "a", "b", "c", "d", "e", "f"]),
             priority=Priority.RECONCILE if reconciles else Priority.HANDLERS,
         )
 
