@@ -1,6 +1,7 @@
 """Looking things up: what is shared, what is asked for anew, what isn't there."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -20,6 +21,7 @@ from core.api import (
     Occasion,
     Unreachable,
 )
+from core.api.book.records import LEASE_SECONDS
 from core.api.gate import OpenGate
 from handlers.testing import Customer, LocalEcomLinx, Shop
 from tests.support.book_readers import open_book
@@ -316,10 +318,12 @@ def test_a_call_that_fails_is_made_again_by_who_waits(
 
     unlucky = in_the_background(look_in_vain)
     wait_until(lambda: len(ecomlinx.requests) == 1, "the first has asked")
+    started = time.monotonic()
     found = open_client().orders.get(order_id)
     unlucky.join()
 
     assert found.id == order_id
+    assert time.monotonic() - started < LEASE_SECONDS - 1
     assert len(failures) == 1
 
 
