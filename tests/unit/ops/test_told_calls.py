@@ -20,7 +20,7 @@ def test_a_call_is_told_with_its_answer_and_how_long_it_took() -> None:
 def test_a_call_that_waited_says_how_long() -> None:
     told = api_call(CALL | {"waited_ms": 1250.4})
 
-    assert told == "PATCH /v1/orders/ord_1 200 (12 ms, after waiting 1250 ms for its turn)"
+    assert told == "PATCH /v1/orders/ord_1 200 (12 ms, after 1250 ms of waiting)"
 
 
 def test_a_call_that_an_earlier_version_has_recorded_is_told_too() -> None:
