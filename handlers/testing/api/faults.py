@@ -2,6 +2,8 @@
 
 import asyncio
 import threading
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -45,6 +47,7 @@ class Faults:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._faults: list[Fault] = []
+        self._happened: Counter[int | None] = Counter()
 
     def fail_next(
         self,
@@ -90,10 +93,10 @@ class Faults:
             self._faults.clear()
 
     @property
-    def left(self) -> int:
-        """How many failures are still to come."""
+    def happened(self) -> Mapping[int | None, int]:
+        """How many calls have failed so far, by status; None stands for those without an error."""
         with self._lock:
-            return sum(fault.left for fault in self._faults)
+            return dict(self._happened)
 
     def take(self, method: str, path: str) -> Fault | None:
         """Return how this call is to fail; None where it isn't."""
@@ -104,6 +107,7 @@ class Faults:
             chosen = next((fault for fault in meant if fault.met >= fault.every), None)
             if chosen is not None:
                 chosen.left, chosen.met = chosen.left - 1, 0
+                self._happened[chosen.status] += 1
         return chosen
 
 
