@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import NoReturn, TypeVar
 
+import orjson
 from pydantic import BaseModel, ValidationError
 
 from core.api.calls import Request
@@ -67,6 +68,22 @@ def read(model: type[M], answer: Answer, request: Request) -> M:
     )
 
 
+def entries_in(answer: Answer) -> list[bytes] | None:
+    """The JSON of each entry of a list that was read; None where it can't be written again.
+
+    Numbers keep their digits.
+    """
+    body = _load(answer.content)
+    data = body.get("data") if isinstance(body, dict) else None
+    if not isinstance(data, list):
+        return None
+    try:
+        return [orjson.dumps(entry, default=_as_written) for entry in data]
+    except TypeError:
+        # A number of more than 64 bits, or half of a surrogate pair: JSON has them, orjson has not.
+        return None
+
+
 def memorable(answer: Answer) -> object:
     """What may be written down of an answer that was read: all of it but a webhook's secret."""
     body = json.loads(answer.content)
@@ -109,6 +126,13 @@ def _documented_error(answer: Answer, mask: Mask) -> dict[str, str]:
 
 def _load(content: bytes) -> object:
     return json.loads(content, parse_float=Decimal, parse_constant=_refuse_constant)
+
+
+def _as_written(value: object) -> orjson.Fragment:
+    if isinstance(value, Decimal):
+        # An exponent stays one: written out, it could take gigabytes.
+        return orjson.Fragment(str(value))
+    raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -105,6 +105,7 @@ def end(
     due_at: datetime | None = None,
     note: str | None = None,
     error: Error | None = None,
+    deferred: bool = False,
 ) -> None:
     """Record how one attempt ended, in a transaction of its own."""
     outcome = Outcome(
@@ -116,6 +117,7 @@ def end(
         next_attempt_at=due_at,
         note=note,
         error=error,
+        deferred=deferred,
     )
     with database.write() as connection:
         outcomes.record(database, connection, [outcome])

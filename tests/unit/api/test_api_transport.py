@@ -6,7 +6,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from core.api import ApiCall, EcomLinx, RateLimited, Unreachable
+from core.api import ApiCall, BudgetSpent, EcomLinx, OpenGate, Permit, Unreachable
+from core.api.calls import Request
 
 Fault = Callable[[httpx2.Request], httpx2.Response]
 
@@ -104,22 +105,42 @@ def test_a_connection_has_five_seconds_and_the_rest_what_is_left() -> None:
     assert second["read"] < first["read"] - 0.09
 
 
-class CountingGate:
+class CountingGate(OpenGate):
     """Lets `free` requests through and refuses the next."""
 
     def __init__(self, free: int) -> None:
         self.free = free
         self.asked: list[str] = []
-        self.pauses: list[float | None] = []
+        self.pauses: list[tuple[str, float | None]] = []
+        self.under_way = 0
 
-    def admit(self, request: str, within_seconds: float) -> None:
+    def admit(
+        self,
+        request: Request,
+        within_seconds: float,
+        over_in_seconds: float | None = None,  # noqa: ARG002
+    ) -> Permit:
         assert 0 < within_seconds <= 10
-        self.asked.append(request)
+        self.asked.append(str(request))
         if len(self.asked) > self.free:
-            raise RateLimited("rate_limited", "our own limit", 429, request, retry_after=60)
+            raise BudgetSpent(str(request), 60)
+        self.under_way += 1
+        return CountedPermit(self)
 
-    def rate_limited(self, retry_after_seconds: float | None) -> None:
-        self.pauses.append(retry_after_seconds)
+    def rate_limited(self, request: Request, retry_after_seconds: float | None) -> None:
+        self.pauses.append((str(request), retry_after_seconds))
+
+
+class CountedPermit:
+    """A permit that its gate has waited 250 ms for."""
+
+    waited_ms = 250.0
+
+    def __init__(self, gate: CountingGate) -> None:
+        self._gate = gate
+
+    def done(self) -> None:
+        self._gate.under_way -= 1
 
 
 def test_every_try_waits_for_its_turn() -> None:
@@ -131,10 +152,11 @@ def test_every_try_waits_for_its_turn() -> None:
 
     with (
         client_of(answer, told, gate=gate) as api,
-        pytest.raises(RateLimited, match="our own limit"),
+        pytest.raises(BudgetSpent, match=r"not sent: .* go on in 60\.0 s"),
     ):
         api.channels.list()
 
     assert gate.asked == ["GET /v1/channels"] * 3
-    assert gate.pauses == [0.0, 0.0]
-    assert len(told) == 2
+    assert gate.pauses == [("GET /v1/channels", 0.0)] * 2
+    assert gate.under_way == 0
+    assert [call.waited_ms for call in told] == [250, 250]
