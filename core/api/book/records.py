@@ -14,7 +14,7 @@ LIFE: Micros = 120 * SECOND
 
 #: Once a page was asked for, others than who asked wait so long before they ask for it again:
 #: whoever comes meanwhile shares the next answer.
-PACE: Micros = SECOND // 2
+PACE: Micros = SECOND
 
 #: Whoever asks for a page has it to himself for so long; if he dies, others wait no longer.
 LEASE_SECONDS = 6.0
