@@ -21,6 +21,7 @@ from core.api import (
     InternalError,
     InventoryStatus,
     NotFound,
+    OpenGate,
     OrderStatus,
     Page,
     Plan,
@@ -29,7 +30,6 @@ from core.api import (
     ReadOnlyPlan,
     Unauthorized,
 )
-from core.api.gate import OpenGate
 from handlers.testing import LocalEcomLinx, ManualClock, Shop, Window
 from handlers.testing.api.routes import make_routes
 from tests.integration.api import examples
