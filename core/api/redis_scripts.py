@@ -29,11 +29,15 @@ local function clock()
 end
 """
 
+#: Milliseconds after which nothing is left; a place in the queue is to come sooner than that.
+_KEY_LIFE = 6 * 3600 * 1000
+
 _CONSTANTS = f"""
 local SHADOW_GRACE, SHADOW_LIFE, SHADOWS_MAX =
     {turns.SHADOW_GRACE}, {turns.SHADOW_LIFE}, {turns.SHADOWS_MAX}
 local NAP, NAP_GRACE, SOON = {turns.NAP}, {turns.NAP_GRACE}, {turns.SOON}
 local SHARER_LIFE = {turns.SHARER_LIFE}
+local KEY_LIFE = {_KEY_LIFE}
 local MINUTE, MINUTES = {MINUTE}, {MINUTES}
 """
 
@@ -45,11 +49,17 @@ local limits = request.limits
 
 local function digits(number) return string.format('%.0f', number) end
 
+-- Reading is free; what is written goes to the append-only file and to replicas.
+local function keep(key, life)
+    if redis.call('PTTL', key) < life / 2 then redis.call('PEXPIRE', key, life) end
+end
+
 local function add(key, at, member, ...)
     local words = {...}
     words[#words + 1] = digits(at)
     words[#words + 1] = member
-    return redis.call('ZADD', key, unpack(words))
+    redis.call('ZADD', key, unpack(words))
+    keep(key, KEY_LIFE)
 end
 
 local function score(found) return tonumber(found[2]) end
@@ -59,7 +69,7 @@ local now = clock()
 local longest = 0
 for _, limit in ipairs(limits) do longest = math.max(longest, limit[2]) end
 
-local known = redis.call('HMGET', state, 'epoch', 'paused', 'clock', 'kept')
+local known = redis.call('HMGET', state, 'epoch', 'paused', 'clock')
 local epoch, paused, last = known[1], tonumber(known[2] or 0), tonumber(known[3] or 0)
 
 -- Whatever is dated later than now would stay for as long as the clock was set back.
@@ -79,11 +89,9 @@ if not epoch then
     epoch = digits(now)
     redis.call('HSET', state, 'epoch', epoch)
 end
-redis.call('HSET', state, 'clock', digits(now))
-
-if now - tonumber(known[4] or 0) > 10000000 or now < last then
-    redis.call('HSET', state, 'kept', digits(now))
-    for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, 7200000) end
+if now - last > 500000 or now < last then
+    redis.call('HSET', state, 'clock', digits(now))
+    keep(state, KEY_LIFE)
 end
 
 for _, gone in ipairs(redis.call('ZRANGEBYSCORE', flying, '-inf', digits(now))) do
@@ -104,7 +112,7 @@ end
 local function count(what, amount)
     local key = counts .. digits(math.floor(now / MINUTE))
     redis.call('HINCRBY', key, what .. ' ' .. request.endpoint, amount)
-    redis.call('PEXPIRE', key, (MINUTES + 1) * MINUTE / 1000)
+    keep(key, 2 * MINUTES * MINUTE / 1000)
 end
 
 local function used(limit)
@@ -125,7 +133,9 @@ local call, caller, reconciles = request.call, request.caller, request.reconcile
 local ticket, inside = request.ticket, request.inside
 
 redis.call('ZREMRANGEBYSCORE', sharers, '-inf', digits(now - SHARER_LIFE))
-add(sharers, now, request.process)
+if now - tonumber(redis.call('ZSCORE', sharers, request.process) or 0) > SHARER_LIFE / 10 then
+    add(sharers, now, request.process)
+end
 
 local function answer(kind, duration)
     local reply = {
@@ -195,13 +205,19 @@ if reconciles then
     local returning = redis.call('ZCOUNT', back, from, digits(now + SOON))
     if redis.call('ZCARD', queue) > 0 or returning > 0 then time = math.max(time, now + NAP) end
 else
-    add(queue, ticket, call)
-    local ahead = redis.call('ZRANK', queue, call)
+    local ahead = 0
+    if redis.call('ZCARD', queue) > 0 then
+        add(queue, ticket, call)
+        ahead = redis.call('ZRANK', queue, call)
+    end
     time = earliest(inside and ahead or ahead + shadows_before())
 end
 
 if time > now and time - now <= request.patience then
-    if not reconciles then add(due, math.min(time, now + NAP), call) end
+    if not reconciles then
+        add(queue, ticket, call)
+        add(due, math.min(time, now + NAP), call)
+    end
     return answer(wait, time - now)
 end
 

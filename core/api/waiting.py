@@ -19,9 +19,9 @@ from core.api.usage import Usage
 #: A request is certain not to arrive any more so long after its time is over.
 _LAST_BYTES = 1 * SECOND
 
-#: So much earlier than its turn a caller is told to come back: its way takes that long, and who is
-#: early waits. Who is late leaves a part of the budget unused.
-_WAY_BACK = 1 * SECOND
+#: By this part of the longest wait a caller is told to come back before its turn: its way takes
+#: a while, too. Who is early waits, but who is late leaves a part of the budget unused.
+_EARLY = 1 / 3
 
 
 @dataclass(slots=True)
@@ -87,9 +87,14 @@ class WaitingGate:
             if verdict.kind is Kind.GO:
                 return _Granted(self._turns, call, waited * 1000)
             if verdict.kind is Kind.LEAVE:
-                raise BudgetSpent(str(request), _until_back(verdict.wait))
+                raise BudgetSpent(str(request), self._until_back(verdict.wait))
             time.sleep(min(verdict.wait, NAP) / SECOND)
             waited = time.monotonic() - began
+
+    def _until_back(self, wait: int) -> float:
+        """Return in how many seconds to come back whose turn it is after `wait` microseconds."""
+        turn = wait / SECOND
+        return max(turn - self._longest_wait * _EARLY, turn / 2)
 
     def rate_limited(self, request: Request, retry_after_seconds: float | None) -> None:
         """Let nobody go for as long as EcomLinx says."""
@@ -171,11 +176,6 @@ class _Granted:
     def done(self) -> None:
         """Say that the answer came, or that none will."""
         self.turns.done(self.call)
-
-
-def _until_back(wait: int) -> float:
-    """Return in how many seconds to come back whose turn it is after `wait` microseconds."""
-    return max(wait - _WAY_BACK, wait / 2) / SECOND
 
 
 def _micro(seconds: float) -> int:

@@ -1,23 +1,24 @@
-"""A process whose threads call EcomLinx as fast as their shared budget lets them.
+"""A process whose threads call EcomLinx as fast as their shared budget lets them, for ever.
 
 Tells of each call in one line of JSON: what became of it, how long it waited, when it ended.
 """
 
 import argparse
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable
 from itertools import count
 
-from core.api import BudgetSpent, EcomLinx, Limit, Priority, RateLimited
+from core.api import BudgetSpent, EcomLinx, Limit, RateLimited
 from core.api.budget import RedisBudget
 
 KEY = "test-key"
 
 
 def main() -> None:
-    """Call until the time is over."""
+    """Call until somebody puts an end to it."""
     options = _options()
     budget = RedisBudget(
         options.redis,
@@ -26,10 +27,8 @@ def main() -> None:
         longest_wait=options.longest_wait,
     )
     with budget, EcomLinx(KEY, options.api, gate=budget) as api:
-        ends = time.monotonic() + options.seconds
-        work = _reconciling if options.reconcile else _handling
         threads = [
-            threading.Thread(target=work, args=(api, f"{options.name}-{number}", ends))
+            threading.Thread(target=_call_for_ever, args=(api, f"{options.name}-{number}"))
             for number in range(options.threads)
         ]
         for thread in threads:
@@ -38,20 +37,11 @@ def main() -> None:
             thread.join()
 
 
-def _handling(api: EcomLinx, name: str, ends: float) -> None:
+def _call_for_ever(api: EcomLinx, name: str) -> None:
     for number in count(1):
         caller = f"{name}-{number}"
         while not _call(api.for_caller(caller), caller):
-            if time.monotonic() > ends:
-                return
-        if time.monotonic() > ends:
-            return
-
-
-def _reconciling(api: EcomLinx, name: str, ends: float) -> None:
-    view = api.for_caller(name, Priority.RECONCILE)
-    while time.monotonic() < ends:
-        _call(view, name)
+            pass
 
 
 def _call(api: EcomLinx, caller: str) -> bool:
@@ -73,7 +63,8 @@ def _telling() -> Callable[..., None]:
 
     def tell(**facts: object) -> None:
         with lock:
-            print(json.dumps({**facts, "at": time.time()}), flush=True)
+            sys.stdout.write(json.dumps({**facts, "at": time.time()}) + "\n")
+            sys.stdout.flush()
 
     return tell
 
@@ -88,9 +79,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--limit", nargs=2, action="append", required=True)
     parser.add_argument("--name", default="caller")
     parser.add_argument("--threads", type=int, default=8)
-    parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--longest-wait", type=float, default=3)
-    parser.add_argument("--reconcile", action="store_true")
     return parser.parse_args()
 
 

@@ -1,7 +1,7 @@
 """The rules of the budget, in Redis and in Python: two tellings of the same story."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from random import Random
 
@@ -115,8 +115,9 @@ class Traffic:
         if verdict.kind is Kind.GO:
             self.flying[ask.call] = self.both.now
         elif verdict.kind is Kind.WAIT:
-            told = {"ticket": verdict.ticket, "inside": verdict.inside}
-            self.waiting[ask.call] = Ask(**{**_values(ask), **told, "waited": ask.waited + 7})
+            self.waiting[ask.call] = replace(
+                ask, ticket=verdict.ticket, inside=verdict.inside, waited=ask.waited + 7
+            )
 
     def end(self, call: str) -> None:
         sent = self.flying.pop(call)
@@ -128,10 +129,6 @@ class Traffic:
             call for call, sent in self.flying.items() if sent < self.both.now - 7 * SECOND
         ]:
             self.end(call)
-
-
-def _values(ask: Ask) -> dict[str, object]:
-    return {name: getattr(ask, name) for name in Ask.__dataclass_fields__}
 
 
 @hypothesis.settings(max_examples=25)
