@@ -43,6 +43,12 @@ class Documented:
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
 
+    def alone(self, api: EcomLinx) -> object:
+        """Make the call once, and none before it."""
+        if self.method == "DELETE":
+            return api.webhooks.delete("wh_7KL3M")
+        return self.make[0](api)
+
     @property
     def is_write(self) -> bool:
         """Whether it needs the Scale plan."""
