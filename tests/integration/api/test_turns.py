@@ -95,7 +95,8 @@ class Traffic:
             self.end(self.chance.choice(sorted(self.flying)))
         elif chance > 0.995:
             self.both.pause(self.chance.choice([SECOND // 2, 3 * SECOND]))
-        self.both.advance(self.chance.choice([1, 999, 10_000, 40_000, 200_000]))
+        pause = self.chance.choice([1, 999, 10_000, 40_000, 200_000])
+        self.both.advance(pause if self.chance.random() < 0.99 else 11 * SECOND)
         self.end_overdue()
 
     def newcomer(self) -> Ask:
@@ -104,7 +105,7 @@ class Traffic:
             call=f"call{next(self.calls)}",
             endpoint=self.chance.choice(["GET /v1/orders", "PATCH /v1/orders/{id}"]),
             patience=self.chance.choice([0, SECOND, 3 * SECOND]),
-            flight=10 * SECOND,
+            flight=self.chance.choice([SECOND, 20 * SECOND, 20 * SECOND]),
             caller="" if reconciles else self.chance.choice(["", "a", "b", "c", "d", "e", "f"]),
             priority=Priority.RECONCILE if reconciles else Priority.HANDLERS,
         )
@@ -112,7 +113,10 @@ class Traffic:
     def ask(self, ask: Ask) -> None:
         verdict = self.both.ask(ask)
         self.waiting.pop(ask.call, None)
-        if verdict.kind is Kind.GO:
+        if verdict.kind is Kind.GO and ask.flight == SECOND:
+            # Its process has died: nobody will tell of its end.
+            self.arrived.append(self.both.now + self.chance.randint(0, SECOND))
+        elif verdict.kind is Kind.GO:
             self.flying[ask.call] = self.both.now
         elif verdict.kind is Kind.WAIT:
             self.waiting[ask.call] = replace(

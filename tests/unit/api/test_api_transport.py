@@ -124,8 +124,9 @@ def test_a_try_that_must_not_be_given_up_on_has_all_of_the_time() -> None:
 class CountingGate(OpenGate):
     """Lets `free` requests through and refuses the next."""
 
-    def __init__(self, free: int) -> None:
+    def __init__(self, free: int, retry_after: float = 60) -> None:
         self.free = free
+        self.retry_after = retry_after
         self.asked: list[str] = []
         self.pauses: list[tuple[str, float | None]] = []
         self.under_way = 0
@@ -139,7 +140,7 @@ class CountingGate(OpenGate):
         assert 0 < within_seconds <= 10
         self.asked.append(str(request))
         if len(self.asked) > self.free:
-            raise BudgetSpent(str(request), 60)
+            raise BudgetSpent(str(request), self.retry_after)
         self.under_way += 1
         return CountedPermit(self)
 
@@ -176,3 +177,17 @@ def test_every_try_waits_for_its_turn() -> None:
     assert gate.pauses == [("GET /v1/channels", 0.0)] * 2
     assert gate.under_way == 0
     assert [call.waited_ms for call in told] == [250, 250]
+
+
+def test_a_call_that_has_waited_for_its_turn_in_vain_is_not_tried_again() -> None:
+    gate = CountingGate(free=0, retry_after=0.01)
+    told: list[ApiCall] = []
+
+    with (
+        client_of(lambda _: httpx2.Response(200, json=CHANNELS), told, gate=gate) as api,
+        pytest.raises(BudgetSpent),
+    ):
+        api.channels.list()
+
+    assert gate.asked == ["GET /v1/channels"]
+    assert told == []

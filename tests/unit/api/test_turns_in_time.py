@@ -2,7 +2,7 @@
 
 import heapq
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
@@ -231,13 +231,39 @@ def test_reconciliation_takes_a_tenth_of_a_minute_at_most() -> None:
     assert len(world.sent) == 100
 
 
-def test_reconciliation_goes_when_nobody_else_wants_to() -> None:
-    world = World(limits=(Limit(20, 10.0),))
-    burst(world, 60)
-    reconcile = Handler(world, "reconcile", calls=3, priority=Priority.RECONCILE)
-    world.later(SECOND, reconcile.begin)
-    world.run()
+def test_who_comes_back_does_not_wait_for_others_who_have_not() -> None:
+    world = World(limits=(Limit(1, 5.0),))
+    world.turns.done(ask_and_go(world, "first"))
+    for caller in ("early", "later"):
+        assert ask(world, caller).kind is Kind.LEAVE
 
-    order = [name for _, name in world.sent]
-    assert order.index("reconcile") >= 60
-    assert order.count("reconcile") >= 3
+    world.now += 6 * SECOND
+    assert ask(world, "later").kind is Kind.GO
+    assert ask(world, "early").kind is Kind.LEAVE
+
+
+def test_reconciliation_lets_handlers_go_first_that_wait() -> None:
+    world = World(limits=(Limit(10, 5.0),))
+    for number in range(10):
+        world.turns.done(ask_and_go(world, f"first_{number}"))
+    world.now += 4_700_000
+    waiting = Ask("waiting:1", "GET /v1/orders", PATIENCE, SECOND)
+    verdict = world.turns.ask(waiting)
+    assert verdict.kind is Kind.WAIT
+
+    world.now += verdict.wait
+    assert ask(world, "reconcile", priority=Priority.RECONCILE).kind is Kind.LEAVE
+    assert world.turns.ask(replace(waiting, ticket=verdict.ticket)).kind is Kind.GO
+    assert ask(world, "reconcile", priority=Priority.RECONCILE).kind is Kind.GO
+
+
+def test_reconciliation_lets_handlers_go_first_that_are_to_come_back() -> None:
+    world = World(limits=(Limit(10, 5.0),))
+    for number in range(10):
+        world.turns.done(ask_and_go(world, f"first_{number}"))
+    assert ask(world, "deferred").kind is Kind.LEAVE
+
+    world.now += 6 * SECOND
+    assert ask(world, "reconcile", priority=Priority.RECONCILE).kind is Kind.LEAVE
+    assert ask(world, "deferred").kind is Kind.GO
+    assert ask(world, "reconcile", priority=Priority.RECONCILE).kind is Kind.GO
