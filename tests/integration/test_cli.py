@@ -8,7 +8,6 @@ import orjson
 import pytest
 
 from core.events import EventId
-from core.ledger.claims import Claim
 from core.ledger.database import Database
 from core.ledger.models import DeliveryStatus
 from core.ledger.outcomes import Error, Outcome, record
@@ -245,17 +244,16 @@ def test_a_story_tells_of_deferrals_though_not_each_is_written_down(
     ecomlinx_hooks: CommandLine, sqlite_database: Database
 ) -> None:
     error = Error("BudgetSpent", "not sent")
-    now, event_id = NOW, _arrive(sqlite_database, body_of(), DeliveryStatus.RUNNING)
-    for _ in range(34):
-        claims = claim(sqlite_database, [event_id], lease_of(now=now))
-        current = claims[0] if claims else Claim(event_id, "handler-0", 1, NOW)
-        now += seconds(60)
-        status = DeliveryStatus.RETRYING
+    current = admit_one(sqlite_database)
+    for number in range(1, 35):
+        now, status = NOW + seconds(60 * number), DeliveryStatus.RETRYING
         end(sqlite_database, current, status, due_at=now, error=error, deferred=True)
+        if number < 34:
+            (current,) = claim(sqlite_database, [current.event_id], lease_of(now=now))
 
-    lines = ecomlinx_hooks.ask("events", "show", event_id).splitlines()
+    lines = ecomlinx_hooks.ask("events", "show", current.event_id).splitlines()
 
-    assert "  handler-0: retrying after 34 attempts" in lines
+    assert "  restock: retrying after 34 attempts" in lines
     told = [line.replace("2026-03-01T09:30:00.000Z  ", "") for line in lines if "#" in line]
     assert told[:2] == ["    #1  deferred in 12.5 ms", "    #2  deferred in 12.5 ms"]
     assert told[16:] == [

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from core.api import BudgetSpent, EcomLinx, EcomLinxError
 from core.ledger import replays
 from core.ledger.database import table
-from core.ledger.due import Share
+from core.ledger.dead import Which
 from core.ledger.models import DeliveryRecord
 from core.ledger.outcomes import DEFERRALS_KEPT
 from handlers import Context, Event, Fail, OrderEvent, Retry
@@ -137,7 +137,8 @@ def test_a_replay_after_deferrals_has_all_its_retries(
     bench.run_when_due(event_id, "act")
     assert bench.delivery(event_id)["status"] == "dead"
 
-    replays.replay(bench.database, [Share(event_id, "act")], bench.clock())
+    bench.clock.advance(1)
+    assert sum(replays.replay_dead(bench.database, Which(handler="act"), bench.clock())) == 1
     gate.refuse(5)
     bench.run(event_id)
 
