@@ -154,6 +154,7 @@ class LocalTurns:
             at = self._time(ask, now, ask.inside)
         if at <= now:
             self._leave(ask.call)
+            self._forget(ask.caller)
             self._flying[ask.call] = now + ask.flight
             return Verdict(Kind.GO, 0, ask.ticket, inside=True)
         if at - now <= ask.patience:
@@ -197,7 +198,7 @@ class LocalTurns:
         return max(0, older - overdue)
 
     def _send_away(self, ask: Ask, at: int, now: int) -> Verdict:
-        if ask.caller:
+        if ask.caller and ask.priority is not Priority.RECONCILE:
             ahead = len(self._queue) + self._shadows_before(ask.ticket, now)
             at = max(at, self._earliest(ahead, now))
             self._forget(ask.caller)

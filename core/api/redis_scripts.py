@@ -232,12 +232,13 @@ if time <= now then
         count('waited', 1)
         count('waited_us', request.waited)
     end
+    if caller ~= '' then forget() end
     inside = true
     return answer(go, 0)
 end
 
 count('deferred', 1)
-if caller ~= '' then
+if caller ~= '' and not reconciles then
     time = math.max(time, earliest(redis.call('ZCARD', queue) + shadows_before()))
     forget()
     if redis.call('ZCARD', away) < SHADOWS_MAX then

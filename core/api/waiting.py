@@ -49,6 +49,7 @@ class WaitingGate:
     def __init__(self, turns: Turns, longest_wait: float) -> None:
         self._turns = turns
         self._longest_wait = longest_wait
+        self._early = longest_wait * _EARLY if math.isfinite(longest_wait) else 0.0
         self._name = secrets.token_urlsafe(6)
         self._numbers = count(1)
 
@@ -94,7 +95,7 @@ class WaitingGate:
     def _until_back(self, wait: int) -> float:
         """Return in how many seconds to come back whose turn it is after `wait` microseconds."""
         turn = wait / SECOND
-        return max(turn - self._longest_wait * _EARLY, turn / 2)
+        return max(turn - self._early, turn / 2)
 
     def rate_limited(self, request: Request, retry_after_seconds: float | None) -> None:
         """Let nobody go for as long as EcomLinx says."""

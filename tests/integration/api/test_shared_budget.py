@@ -21,7 +21,7 @@ from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_until
 
 #: As the documented ones, but shorter: one for the minute, one for the second.
-LIMITS = (Limit(40, 2.0), Limit(10, 0.5))
+LIMITS = (Limit(40, 2.0), Limit(20, 0.5))
 
 
 @dataclass

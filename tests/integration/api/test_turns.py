@@ -6,7 +6,6 @@ from itertools import count
 from random import Random
 
 import hypothesis
-import pytest
 from hypothesis import strategies as st
 
 from core.api import Limit, Priority
@@ -35,7 +34,7 @@ class Both:
         clock = (
             f"local function clock() return tonumber(redis.call('GET', '{self._clock_key}')) end\n"
         )
-        self._redis = RedisTurns(self._client, LIMITS, name, clock)
+        self.redis = RedisTurns(self._client, LIMITS, name, clock)
         self._local = LocalTurns(LIMITS, lambda: self.now)
         self.advance(0)
 
@@ -45,33 +44,26 @@ class Both:
 
     def ask(self, ask: Ask) -> Verdict:
         told = self._local.ask(ask)
-        verdict, _ = self._redis.ask(ask, "process", "")
+        verdict, _ = self.redis.ask(ask, "process", "")
         assert verdict == told
         return verdict
 
     def done(self, call: str) -> None:
         self._local.done(call)
-        self._redis.done(call)
+        self.redis.done(call)
 
     def pause(self, microseconds: int) -> None:
         self._local.pause("GET /v1/orders", microseconds)
-        self._redis.pause("GET /v1/orders", microseconds)
+        self.redis.pause("GET /v1/orders", microseconds)
 
     def agree_on_usage(self) -> None:
-        local, shared = self._local.usage(), self._redis.usage()
+        local, shared = self._local.usage(), self.redis.usage()
         assert local.windows == shared.windows
         assert local.endpoints == shared.endpoints
         assert local.paused_seconds == shared.paused_seconds
 
     def close(self) -> None:
         self._client.close()
-
-
-@pytest.fixture
-def both(redis_server: RedisServer) -> Iterator[Both]:
-    turns = Both(redis_server)
-    yield turns
-    turns.close()
 
 
 @dataclass
@@ -106,7 +98,7 @@ class Traffic:
             endpoint=self.chance.choice(["GET /v1/orders", "PATCH /v1/orders/{id}"]),
             patience=self.chance.choice([0, SECOND, 3 * SECOND]),
             flight=self.chance.choice([SECOND, 20 * SECOND, 20 * SECOND]),
-            caller="" if reconciles else self.chance.choice(["", "a", "b", "c", "d", "e", "f"]),
+            caller=self.chance.choice(["", "a", "b", "c", "d", "e", "f"]),
             priority=Priority.RECONCILE if reconciles else Priority.HANDLERS,
         )
 
@@ -153,3 +145,25 @@ def test_redis_and_python_say_the_same_and_no_window_ever_holds_too_many(
     for limit in LIMITS:
         for first, beyond in zip(arrived, arrived[limit.calls :], strict=False):
             assert beyond - first >= limit.seconds * SECOND
+
+
+def test_a_clock_that_is_set_back_does_not_stop_everything_until_it_has_caught_up(
+    redis_server: RedisServer,
+) -> None:
+    turns = Both(redis_server)
+
+    def ask(caller: str) -> Verdict:
+        call = Ask(caller, "GET /v1/orders", 0, SECOND, caller=caller)
+        return turns.redis.ask(call, "process", "")[0]
+
+    try:
+        turns.pause(60 * SECOND)
+        assert ask("early").wait == 60 * SECOND
+        turns.advance(-3600 * SECOND)
+        for number in range(4):
+            assert ask(f"caller_{number}").kind is Kind.GO
+        assert 0 < ask("next").wait < 2 * SECOND
+        turns.advance(-3600 * SECOND)
+        assert 0 < ask("next").wait < 2 * SECOND
+    finally:
+        turns.close()

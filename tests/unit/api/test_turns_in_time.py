@@ -222,6 +222,18 @@ def test_a_pause_is_for_everybody_and_ends_in_turn() -> None:
     assert world.turns.usage().paused_seconds == pytest.approx(30, abs=0.001)
 
 
+def test_a_caller_that_goes_on_after_all_does_not_keep_its_place_among_the_absent() -> None:
+    world = World(limits=(Limit(2, 5.0),))
+    world.turns.done(ask_and_go(world, "first"))
+    world.turns.done(ask_and_go(world, "second"))
+    verdict = ask(world, "stubborn")
+    assert verdict.kind is Kind.LEAVE
+
+    world.now += 6 * SECOND
+    assert ask(world, "stubborn", ticket=verdict.ticket).kind is Kind.GO
+    assert ask(world, "next").kind is Kind.GO
+
+
 def test_reconciliation_takes_a_tenth_of_a_minute_at_most() -> None:
     world = World()
     reconcile = Handler(world, "reconcile", calls=250, priority=Priority.RECONCILE)
