@@ -7,9 +7,10 @@ from math import isfinite
 from typing import Literal
 
 from core.api.answers import Answer, read
+from core.api.book.demand import CATALOGUE_PAGES_MAX
 from core.api.book.lookup import INVENTORY, PRODUCTS, Lookup
 from core.api.book.occasion import wanted_on
-from core.api.book.search import Missing
+from core.api.book.search import Missing, Reach
 from core.api.book.shelf import Kind, Paged, Sheet
 from core.api.calls import Request
 from core.api.errors import BadRequest
@@ -90,10 +91,12 @@ class Products:
         return self._transport.call(Request("GET", ("products", product_id)), ProductDetail)
 
     def by_sku(self, sku: str, *, fresh_since: datetime | None = None) -> Product:
-        """Return the product with this SKU, searched for by `q`, as it stands in the list.
+        """Return the product with this SKU, as it stands in the list.
 
         What others have found lately, in any process, is looked at first, and who searches for the
-        same at the same time shares one call. Not documented: we assume that `q` finds a whole SKU.
+        same at the same time shares one call. It is searched for by `q`; where many SKUs are looked
+        for, the list is read instead, if it has no more than five pages. Not documented: we assume
+        that `q` finds a whole SKU.
 
         Args:
             sku: Which SKU, exactly.
@@ -104,12 +107,26 @@ class Products:
             NotYetVisible: There is no such SKU, but the event that tells of it has just come.
             NotFound: There is no such SKU.
         """
+        if self._lookup.demand.is_broad(sku):
+            listed = self._in_catalogue(sku, fresh_since)
+            if listed is not None:
+                return listed
         wanted = wanted_on(self._lookup.occasion, fresh_since, max_pages=_SEARCH_PAGES_MAX)
-        pages = Paged(f"q={sku}", lambda page: _list_request(page, q=sku))
-        found = self._lookup.shelf(_KIND, self._transport).find(sku, pages, wanted)
+        searched = Paged(f"q={sku}", lambda page: _list_request(page, q=sku))
+        found = self._lookup.shelf(_KIND, self._transport).find(sku, searched, wanted)
         if isinstance(found, Missing):
             self._lookup.raise_not_found(f"SKU {sku!r}", found, _ENDPOINT)
         return found
+
+    def _in_catalogue(self, sku: str, fresh_since: datetime | None) -> Product | None:
+        """Look through the list, whose order isn't documented: what it lacks may yet be there."""
+        wanted = wanted_on(self._lookup.occasion, fresh_since, max_pages=CATALOGUE_PAGES_MAX)
+        found = self._lookup.shelf(_KIND, self._transport).find(sku, _CATALOGUE, wanted)
+        if not isinstance(found, Missing):
+            return found
+        if found.reach is Reach.MAX_PAGES:
+            self._lookup.demand.note_large_catalogue()
+        return None
 
     def update(
         self,
@@ -152,3 +169,6 @@ def _list_request(
 ) -> Request:
     query = {"page": page, "limit": limit, "channel": channel, "status": status, "q": q}
     return Request("GET", ("products",), query=query)
+
+
+_CATALOGUE = Paged("", _list_request)

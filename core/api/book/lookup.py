@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import NoReturn, TypeVar
 
+from core.api.book.demand import Demand
 from core.api.book.occasion import Occasion
 from core.api.book.records import Book
 from core.api.book.search import Missing, Reach
@@ -36,11 +37,13 @@ class Lookup:
         book: What is known already.
         workspace: Tells what belongs to one API key from what belongs to others.
         occasion: The event on whose occasion calls are made, if there is one.
+        demand: Which products have been looked for lately.
     """
 
     book: Book
     workspace: str
     occasion: Occasion | None = None
+    demand: Demand = field(default_factory=Demand)
 
     def on(self, occasion: Occasion) -> "Lookup":
         """Return the same on another occasion."""

@@ -84,7 +84,6 @@ class _Errand(Generic[R]):
         self._key = key
         self._pages = pages
         self._search = Search(pages.query, wanted)
-        self._has_asked = False
         self._waited = 0.0
         self._pause = _FIRST_PAUSE
 
@@ -113,8 +112,7 @@ class _Errand(Generic[R]):
         if record is None or self._shelf.kind.key_of(record) != self._key:
             self._search.distrust(copy)
             return None
-        if not self._has_asked:
-            self._shelf.transport.gate.count_hit(str(request))
+        self._shelf.transport.gate.count_hit(str(request))
         return record
 
     def _ask_or_wait(self, since: Micros) -> R | Missing | None:
@@ -124,7 +122,6 @@ class _Errand(Generic[R]):
             self._wait(lease)
             return None
         sheet = self._ask(lease)
-        self._has_asked = True
         record = next((r for r in sheet.records if self._shelf.kind.key_of(r) == self._key), None)
         if record is not None:
             return record

@@ -165,3 +165,20 @@ def test_an_order_is_not_looked_for_among_older_ones(
     assert len(server.asked) == 1
 
     assert api.orders.get("ord_edge", since=since).id == "ord_edge"
+
+
+def test_a_large_catalogue_is_begun_once_and_then_searched(
+    api: EcomLinx, server: ScriptedApi
+) -> None:
+    def sku(number: int) -> Reply:
+        product = {**examples.PRODUCT, "id": f"prod_{number}", "sku": f"SKU-{number}"}
+        return json_reply({"data": [product], "meta": {"total": 1, "page": 1, "limit": 100}})
+
+    others = [f"prod_other_{number}" for number in range(500)]
+    catalogue = [page_of(examples.PRODUCT, others[n : n + 100], 9000) for n in range(0, 500, 100)]
+    server.answers(*[sku(n) for n in range(4)], *catalogue, *[sku(n) for n in range(4, 8)])
+
+    found = [api.products.by_sku(f"SKU-{number}").id for number in range(8)]
+
+    assert found == [f"prod_{number}" for number in range(8)]
+    assert [n for n, asked in enumerate(server.asked) if "q=" not in asked] == [4, 5, 6, 7, 8]

@@ -1,6 +1,7 @@
 """Looking things up: what is shared, what is asked for anew, what isn't there."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -20,6 +21,7 @@ from core.api import (
     Occasion,
     Unreachable,
 )
+from core.api.book.records import LEASE_SECONDS
 from core.api.gate import OpenGate
 from handlers.testing import Customer, LocalEcomLinx, Shop
 from tests.support.book_readers import open_book
@@ -316,10 +318,12 @@ def test_a_call_that_fails_is_made_again_by_who_waits(
 
     unlucky = in_the_background(look_in_vain)
     wait_until(lambda: len(ecomlinx.requests) == 1, "the first has asked")
+    started = time.monotonic()
     found = open_client().orders.get(order_id)
     unlucky.join()
 
     assert found.id == order_id
+    assert time.monotonic() - started < LEASE_SECONDS - 1
     assert len(failures) == 1
 
 
@@ -432,6 +436,30 @@ def test_a_product_is_found_by_its_sku_with_one_search_for_all(
 
     assert found == {PRODUCT_ID}
     assert lists(ecomlinx) == [f"/v1/products?page=1&limit=100&q={SKU}"]
+
+
+def test_many_products_are_found_with_few_calls(
+    ours: EcomLinx, theirs: EcomLinx, ecomlinx: LocalEcomLinx
+) -> None:
+    skus = [product.sku for product in ecomlinx.shop.products.all()]
+
+    found = [api.products.by_sku(sku).sku for sku in skus for api in (ours, theirs)]
+
+    assert found == [sku for sku in skus for _ in range(2)]
+    assert len(skus) > 20
+    assert lists(ecomlinx)[4:] == ["/v1/products?page=1&limit=100"]
+
+
+def test_a_sku_that_is_in_no_catalogue_is_searched_for_before_it_counts_as_missing(
+    ours: EcomLinx, ecomlinx: LocalEcomLinx
+) -> None:
+    for product in list(ecomlinx.shop.products.all())[:6]:
+        ours.products.by_sku(product.sku)
+
+    with pytest.raises(NotFound, match="'NO-SUCH-SKU' is not in the list"):
+        ours.products.by_sku("NO-SUCH-SKU")
+
+    assert lists(ecomlinx)[-1] == "/v1/products?page=1&limit=100&q=NO-SUCH-SKU"
 
 
 def test_a_change_of_a_product_is_seen(ours: EcomLinx, theirs: EcomLinx) -> None:

@@ -4,15 +4,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import redis
 import structlog
 
-from core.api import EcomLinx, Occasion
-from core.api.book.records import LIFE, SECOND
+from core.api import EcomLinx
+from core.api.book.records import LIFE, SECOND, Entry, Lease, Mark, Place
 from handlers.testing import LocalEcomLinx, Shop
 from tests.integration.api import examples
 from tests.support.book_readers import open_book
@@ -186,6 +185,57 @@ def test_nothing_stays_in_redis_for_good_and_nothing_tells_the_key(
     assert not [key for key in keys if ":lease:" in key]
 
 
+def test_what_was_read_while_redis_was_away_is_not_taken_when_it_is_away_again(
+    open_client: Callable[[str], EcomLinx], own_redis: RedisServer
+) -> None:
+    ours, theirs = open_client(own_redis.url), open_client(own_redis.url)
+    own_redis.kill()
+    ours.inventory.get(SKU)
+    own_redis.start()
+    time.sleep(1.1)
+    ours.inventory.get("MUG-SET6")
+    theirs.inventory.set(SKU, 7)
+    own_redis.kill()
+
+    assert ours.inventory.get(SKU).total_stock == 7
+
+
+def test_who_has_just_asked_for_a_page_may_ask_again_at_once_and_others_wait_a_moment(
+    redis_url: str,
+) -> None:
+    ours, theirs = open_book(redis_url), open_book(redis_url)
+    lease = ours.lease("w:orders", Place("", 1), 0)
+    assert isinstance(lease, Lease)
+    ours.put(lease, {}, Mark(lease.asked, is_last=True))
+
+    others_wait = theirs.lease("w:orders", Place("", 1), lease.asked + 1)
+    again = ours.lease("w:orders", Place("", 1), lease.asked + 1)
+
+    assert isinstance(others_wait, float)
+    assert 0 < others_wait <= 1
+    assert isinstance(again, Lease)
+
+
+@pytest.mark.parametrize("at", [700, 1000], ids=["before its last part", "before its mark"])
+def test_a_page_of_which_a_part_is_forgotten_meanwhile_does_not_count_as_read(
+    redis_client: "redis.Redis", redis_url: str, at: int
+) -> None:
+    book = open_book(redis_url)
+    lease = book.lease("w:inventory", Place("", 1), 0)
+    assert isinstance(lease, Lease)
+
+    class Forgotten(dict[str, Entry]):
+        def items(self) -> Any:
+            yield from list(super().items())[:at]
+            redis_client.delete(*redis_client.keys("*:inventory:[0-9]*"))
+            yield from list(super().items())[at:]
+
+    entries = Forgotten({f"SKU-{n}": Entry(b"{}") for n in range(1000)})
+    book.put(lease, entries, Mark(lease.asked, is_last=True))
+
+    assert book.look("w:inventory", "SKU-1", Place("", 1)).mark is None
+
+
 def page_of(first: int, size_bytes: int) -> Any:
     note = "x" * (size_bytes // 100)
     data = [{**examples.ORDER, "id": f"ord_{first + n}", "note": note} for n in range(100)]
@@ -218,15 +268,22 @@ def test_a_list_of_many_thousands_is_kept_whole(
     assert redis_client.keys("*:inventory:*")
 
 
-def test_numbers_that_json_can_write_and_we_can_not_are_no_error(
-    redis_url: str, server: ScriptedApi
+@pytest.mark.parametrize(
+    ("value", "calls"),
+    [(b"1.10", 1), (b"1e999999999", 1), (b"9" * 30, 2), (b'"\\ud800"', 2)],
+    ids=["digits", "an exponent", "more than 64 bits", "half a character"],
+)
+def test_what_we_can_not_write_as_ecomlinx_did_is_not_kept(
+    redis_url: str, server: ScriptedApi, value: bytes, calls: int
 ) -> None:
     order = b'{"id": "ord_1", "channel": "c", "status": "new", "total": 899.10, '
-    order += b'"created_at": "2026-04-17T07:45:00Z", "huge": %s}'
-    for huge in (b"1e999999999", b"9" * 30, b'"\\ud800"'):
-        listed = b'{"data": [%s], "meta": {"total": 1, "page": 1, "limit": 100}}' % (order % huge)
-        server.answers(json_reply(listed), json_reply(listed))
-        occasion = Occasion(received_at=datetime.now(UTC))
-        with EcomLinx(examples.KEY, server.url, book=open_book(redis_url)) as api:
-            view = api.for_event(occasion)
-            assert [str(view.orders.get("ord_1").total) for _ in range(2)] == ["899.10"] * 2
+    order += b'"created_at": "2026-04-17T07:45:00Z", "odd": %s}' % value
+    page = json_reply(b'{"data": [%s], "meta": {"total": 1, "page": 1, "limit": 100}}' % order)
+    server.answers(*[page] * calls)
+
+    with EcomLinx(examples.KEY, server.url, book=open_book(redis_url)) as api:
+        first, second = api.orders.get("ord_1"), api.orders.get("ord_1")
+
+    assert str(first.total) == str(second.total) == "899.10"
+    assert first.model_dump() == second.model_dump()
+    assert len(server.asked) == calls
