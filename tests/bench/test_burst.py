@@ -1,13 +1,18 @@
 """What is made of a burst's ending."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
 
 from core.ledger.models import DeliveryStatus
+from handlers.testing import Plan
+from handlers.testing.api.limits import PLAN_WINDOWS
+from tests.bench import allowance, api
 from tests.bench.burst import Ending, Story
 from tests.bench.order_api import Afterwards, Call, Sold
+
+WINDOWS = PLAN_WINDOWS[Plan.SCALE]
 
 SUCCEEDED, UNCERTAIN, DEAD = (
     Ending(status, 1.0)
@@ -63,3 +68,46 @@ def test_a_change_that_is_made_again_is_counted() -> None:
 
 def test_who_looks_from_the_newest_on_reads_more_pages_for_older_orders() -> None:
     assert story({str(number): SUCCEEDED for number in range(250)}, 500).pages_to_read == 450
+
+
+def thousand(*, times: Sequence[float], lists: int, refused: int = 0) -> Story:
+    """A thousand orders, and the calls that they took at these times."""
+    orders = [f"ord_{number}" for number in range(1_000)]
+    calls = [
+        *(("GET", "/v1/orders", 200) for _ in range(lists)),
+        *(("PATCH", "/v1/orders/ord_0", 429) for _ in range(refused)),
+        *(("PATCH", f"/v1/orders/{order}", 200) for order in orders),
+    ]
+    made = [Call(*call, at) for call, at in zip(calls, times, strict=True)]
+    endings = {order: Ending(DeliveryStatus.SUCCEEDED, times[-1]) for order in orders}
+    sold = [Sold(order, "{}", {"TEE": 1}) for order in orders]
+    return Story(sold, endings, Afterwards(made, {"TEE": 1_000}, orders, 0))
+
+
+def verdicts(story: Story) -> dict[str, str]:
+    return {row.what: row.verdict for row in api.rows_of([story], [story]) if row.verdict}
+
+
+def test_who_goes_as_early_as_allowed_and_reads_each_page_once_reaches_every_target() -> None:
+    found = verdicts(thousand(times=allowance.earliest(1_010, WINDOWS), lists=10))
+    assert len(found) == 10
+    assert set(found.values()) == {"yes"}
+
+
+def test_who_reads_a_page_for_each_order_and_comes_too_early_does_not() -> None:
+    late = [1.2 * time for time in allowance.earliest(2_001, WINDOWS)]
+    found = verdicts(thousand(times=late, lists=1_000, refused=1))
+    assert [what for what, verdict in found.items() if verdict == "yes"] == [
+        "good day: orders done",
+        "good day: changes made twice",
+        "bad day: orders lost",
+        "bad day: pieces adjusted twice or not at all",
+    ]
+
+
+def test_of_several_rounds_the_worst_counts() -> None:
+    good = thousand(times=allowance.earliest(1_010, WINDOWS), lists=10)
+    poor = thousand(times=allowance.earliest(1_030, WINDOWS), lists=30)
+    rows = {row.what: row for row in api.rows_of([good, poor, good], [good])}
+    assert rows["good day: pages of orders read"].ours == "30"
+    assert rows["good day: pages of orders read"].theirs == "5,500"
