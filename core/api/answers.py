@@ -19,6 +19,17 @@ Mask = Callable[[str], str]
 
 _MESSAGE_MAX_CHARS = 500
 
+#: In words that need no knowledge of how answers are read.
+_PROBLEMS = {
+    "missing": "is missing",
+    "string_type": "must be a string",
+    "bool_type": "must be true or false",
+    "tuple_type": "must be a list",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "finite_number": "must be a number",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -59,7 +70,7 @@ def read(model: type[M], answer: Answer, request: Request) -> M:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = _one_line(".".join(str(part) for part in first["loc"])) or None
-        problem = first["msg"].removeprefix("Value error, ")
+        problem = _PROBLEMS.get(first["type"]) or first["msg"].removeprefix("Value error, ")
     except (ValueError, RecursionError):
         where = None
         problem = f"not JSON, but {_content_type(answer)} of {len(answer.content)} bytes"

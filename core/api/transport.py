@@ -147,7 +147,7 @@ class Transport:
         try:
             with course.around():
                 started = time.perf_counter()
-                outcome = exchange(self.client, request, course.clearance.deadline)
+                outcome = exchange(self.client, request, course.deadline_of_try())
                 duration_ms = round((time.perf_counter() - started) * 1000, 3)
         finally:
             permit.done()
@@ -190,6 +190,18 @@ class _Course:
         self._repeatable = request.repeatable
         self._tries = 0
         self._asked = 0.0
+
+    def deadline_of_try(self) -> float:
+        """When the try that begins now is given up on, by `time.monotonic`.
+
+        Where another may follow, it has half of the time that is left: so that an answer which
+        never comes doesn't take the time in which the next would have come.
+        """
+        deadline = self.clearance.deadline
+        if not self._repeatable or self._tries + 1 >= TRIES:
+            return deadline
+        now = time.monotonic()
+        return now + (deadline - now) / 2
 
     def seconds_before_next(self, failure: Exception) -> float | bool:
         """Take note of a failed try; the seconds until the next, or False for none."""

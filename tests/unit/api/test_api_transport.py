@@ -6,7 +6,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from core.api import ApiCall, BudgetSpent, EcomLinx, OpenGate, Permit, Unreachable
+from core.api import ApiCall, BudgetSpent, EcomLinx, OpenGate, Permit, RateLimited, Unreachable
 from core.api.calls import Request
 
 Fault = Callable[[httpx2.Request], httpx2.Response]
@@ -89,20 +89,36 @@ def test_a_text_that_quotes_a_refused_header_is_not_shown() -> None:
     assert "test-key" not in str(caught.value)
 
 
-def test_a_connection_has_five_seconds_and_the_rest_what_is_left() -> None:
+def timeouts_of_tries(call: Callable[[EcomLinx], object]) -> list[dict[str, float]]:
+    """What the tries of a call have that is refused for a moment, out of 24 seconds."""
     timeouts: list[dict[str, float]] = []
 
     def answer(request: httpx2.Request) -> httpx2.Response:
         timeouts.append(dict(request.extensions["timeout"]))
-        return httpx2.Response(503 if len(timeouts) == 1 else 200, json=CHANNELS)
+        return httpx2.Response(429, headers={"Retry-After": "0"})
 
-    with client_of(answer, [], timeout=20.0) as api:
-        api.channels.list()
+    with client_of(answer, [], timeout=24.0, gate=OpenGate()) as api, pytest.raises(RateLimited):
+        call(api)
+    return timeouts
 
-    first, second = timeouts
-    assert first["connect"] == 5
-    assert first["read"] == pytest.approx(20, abs=0.05)
-    assert second["read"] < first["read"] - 0.09
+
+@pytest.mark.usefixtures("no_pauses")
+def test_a_connection_has_five_seconds() -> None:
+    assert {each["connect"] for each in timeouts_of_tries(lambda api: api.channels.list())} == {5}
+
+
+@pytest.mark.usefixtures("no_pauses")
+def test_a_try_has_half_of_what_is_left_and_the_last_has_all_of_it() -> None:
+    reads = [each["read"] for each in timeouts_of_tries(lambda api: api.channels.list())]
+
+    assert reads == pytest.approx([12, 12, 24], abs=0.5)
+
+
+@pytest.mark.usefixtures("no_pauses")
+def test_a_try_that_must_not_be_given_up_on_has_all_of_the_time() -> None:
+    reads = [each["read"] for each in timeouts_of_tries(lambda api: api.inventory.adjust("TEE", 1))]
+
+    assert reads == pytest.approx([24, 24, 24], abs=0.5)
 
 
 class CountingGate(OpenGate):
