@@ -188,7 +188,7 @@ def _endings(database: Database) -> dict[str, Ending]:
     delivery, event = table(DeliveryRecord).c, table(EventRecord).c
     query = (
         sa.select(event.entity, delivery.status, delivery.finished_at, event.received_at)
-        .join_from(table(DeliveryRecord), table(EventRecord), delivery.event_id == event.id)
+        .join_from(table(DeliveryRecord), table(EventRecord), delivery.event_number == event.number)
         .where(delivery.status.in_(_ENDED))
     )
     with database.read() as connection:
