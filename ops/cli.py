@@ -28,6 +28,7 @@ COMMANDS = {
     "send": Entry("ops.send:send", "Sign an event and post it to a receiver."),
     "events": Entry("ops.events:events", "Tell what became of events."),
     "dead": Entry("ops.dead:dead", "List, replay and resolve deliveries that wait for a person."),
+    "budget": Entry("ops.budget:budget", "Tell how much of the API budget is used."),
     "handlers": Entry("ops.handlers:handlers", "List the handlers that are installed."),
     "db": Entry("ops.db:db", "Look after the ledger's schema."),
 }

@@ -6,6 +6,7 @@ from typing import Any
 from core import advice
 from core.events import Malformed, parse
 from core.ledger.models import DeliveryStatus
+from core.ledger.outcomes import DEFERRED
 
 Story = dict[str, Any]
 
@@ -50,8 +51,7 @@ def _delivery(event_id: str, delivery: Story) -> Iterator[str]:
         yield f"    note  {delivery['note']}"
     if delivery["next_attempt_at"]:
         yield f"    next  {delivery['next_attempt_at']}"
-    for attempt in delivery["history"]:
-        yield from _attempt(attempt)
+    yield from _history(delivery)
     if advise := _ADVICE.get(delivery["status"]):
         yield f"    to do  {advise(event_id, delivery['handler'])}"
 
@@ -60,6 +60,24 @@ _ADVICE = {
     DeliveryStatus.DEAD: advice.for_dead,
     DeliveryStatus.UNCERTAIN: advice.for_uncertain,
 }
+
+
+def _history(delivery: Story) -> Iterator[str]:
+    """Each attempt; of a great many deferrals not all are written down."""
+    told = 0
+    for attempt in delivery["history"]:
+        yield from _unwritten(told + 1, attempt["number"] - 1)
+        yield from _attempt(attempt)
+        told = attempt["number"]
+    is_running = delivery["status"] == DeliveryStatus.RUNNING
+    yield from _unwritten(told + 1, delivery["attempts"] - is_running)
+
+
+def _unwritten(first: int, last: int) -> Iterator[str]:
+    if first < last:
+        yield f"    #{first} to #{last}  {DEFERRED}"
+    elif first == last:
+        yield f"    #{first}  {DEFERRED}"
 
 
 def _attempt(attempt: Story) -> Iterator[str]:
@@ -74,6 +92,11 @@ def _attempt(attempt: Story) -> Iterator[str]:
 
 
 def api_call(call: Story) -> str:
-    """One call of the API, as in ``PATCH /v1/orders/ord_1 200 (12 ms)``."""
+    """One call of the API, as in ``PATCH /v1/orders/ord_1 200 (12 ms, after 840 ms of waiting)``.
+
+    A wait that is shorter than a millisecond isn't worth a word.
+    """
     ended = call["status"] if call["status"] is not None else call["error"]
-    return f"{call['method']} {call['path']} {ended} ({call['duration_ms']:.0f} ms)"
+    waited = call.get("waited_ms", 0)
+    wait = f", after {waited:.0f} ms of waiting" if waited >= 1 else ""
+    return f"{call['method']} {call['path']} {ended} ({call['duration_ms']:.0f} ms{wait})"

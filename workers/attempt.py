@@ -2,6 +2,7 @@
 
 import math
 import re
+import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -12,14 +13,14 @@ from typing import Any, TypeVar
 import structlog
 
 from core.alerts import Alert
-from core.api import ApiCall, EcomLinx
+from core.api import ApiCall, EcomLinx, Occasion
 from core.ledger.claims import Claim
 from core.settings import HANDLER_PREFIX, SettingsError
 from handlers.context import Context
 from handlers.errors import Fail, Retry, Skip
 from handlers.events import Event
 from handlers.registry import Handler
-from workers.retry import HandlerTimeoutError
+from workers.retry import HandlerTimeoutError, budget_refusal
 from workers.runtime import Runtime
 from workers.steps import LedgerCooldowns, LedgerSteps
 
@@ -59,6 +60,8 @@ class Attempt:
         self.deadline = math.inf
         self._runtime = runtime
         self._api_calls: list[ApiCall] = []
+        self._bound_api: EcomLinx | None = None
+        self._binding = threading.Lock()
         self._steps = LedgerSteps(self, runtime.database, claim, runtime.now)
         self._context = self._make_context()
 
@@ -132,10 +135,31 @@ class Attempt:
         )
 
     def _api(self) -> EcomLinx:
+        """The API as this attempt's own, one for all its calls: its turn holds for all of them."""
+        with self._binding:
+            if self._bound_api is None:
+                self._bound_api = self._bind_api()
+            return self._bound_api
+
+    def _bind_api(self) -> EcomLinx:
         if self._runtime.api is None:
             raise SettingsError("ECOMLINX_API_KEY is not set, and this handler calls the API")
-        api = self._runtime.api.observed_by(self._api_calls.append)
-        return api.guarded_by(self._steps.run_call)
+        api = self._runtime.api.for_caller(f"{self.event.id}/{self.handler.name}")
+        api = api.for_event(self._occasion()).patient_until(lambda: self.deadline)
+        return api.observed_by(self._api_calls.append).guarded_by(self._steps.run_call)
+
+    def _occasion(self) -> Occasion:
+        """What the API is asked on the occasion of: a retry may want to see what has changed since.
+
+        Not so the first attempt that counts: what was deferred has had no answer to go by.
+        """
+        is_retry = self.claim.attempt - self.claim.forgiven_attempts > 1
+        return Occasion(
+            received_at=self.event.received_at,
+            created_at=self.event.created_at,
+            fresh_since=self.started_at if is_retry else None,
+            is_order_new=self.event.type == "order.new" and not is_retry,
+        )
 
 
 def config_of(handler: str, variables: Mapping[str, str]) -> dict[str, str]:
@@ -149,8 +173,8 @@ def config_of(handler: str, variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def _traceback(error: BaseException) -> str | None:
-    """The traceback from the handler's own frame on; none where the handler meant to raise."""
-    if isinstance(error, (Retry, Skip, Fail)):
+    """The traceback from the handler's own frame on; none where nothing broke."""
+    if isinstance(error, (Retry, Skip, Fail)) or budget_refusal(error):
         return None
     own = error.__traceback__.tb_next if error.__traceback__ else None
     return "".join(traceback.format_exception(type(error), error, own))

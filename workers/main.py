@@ -12,7 +12,6 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from core import logs
-from core.api import EcomLinx
 from core.ledger.database import Database
 from core.queue import ALERTS_QUEUE, EVENTS_QUEUE, connect, open_queue
 from core.settings import Settings
@@ -30,6 +29,7 @@ from workers.scheduler import Scheduler
 from workers.startup import (
     StoppedError,
     await_stop,
+    open_api,
     open_ledger,
     open_redis,
     open_worker,
@@ -93,7 +93,7 @@ def run_worker(settings: Settings, health: Address | None = None) -> None:
             ledger=ledger,
             registry=registry,
             threads=threads,
-            api=_open_api(settings),
+            api=open_api(settings),
             redact=settings.redactor(),
             handler_config=settings.handler_config,
             shutdown_grace=settings.shutdown_grace_period,
@@ -194,11 +194,3 @@ def _work(
             log.warning("worker_interrupted", error=str(error))
         if not is_worn_out():
             stopping.wait(_RESTART_PAUSE_SECONDS)
-
-
-def _open_api(settings: Settings) -> EcomLinx | None:
-    if settings.ecomlinx_api_key is None:
-        return None
-    return EcomLinx(
-        settings.ecomlinx_api_key, settings.ecomlinx_api_url, plan=settings.ecomlinx_plan
-    )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from core.api import ApiError, EcomLinxError, NotFound, Unauthorized
+from core.api import ApiError, BudgetSpent, EcomLinxError, NotFound, Unauthorized
 from core.ledger.models import DeliveryStatus
 from handlers.errors import Fail, Retry, Skip, UncertainStepError
 from workers.jsonable import to_json_form, words_of
@@ -17,6 +17,9 @@ NOT_FOUND_PATIENCE = timedelta(minutes=10)
 
 #: Client errors that repeat: the same request gets the same answer. 401 is the operator's to mend.
 _HOPELESS_STATUS = frozenset({400, 403, 409, 422})
+
+#: One that comes back at once would find nothing changed.
+_SHORTEST_DEFERRAL_SECONDS = 0.1
 
 _NOTE_MAX_CHARS = 10_000
 
@@ -69,10 +72,18 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class NextStep:
-    """What becomes of a delivery; `pause` is the time until the next attempt, if there is one."""
+    """What becomes of a delivery.
+
+    Attributes:
+        status: Its status.
+        pause: The time until the next attempt, if there is one.
+        deferred: Whether nothing went wrong but the API's budget was spent: such an attempt doesn't
+            count against the retries.
+    """
 
     status: DeliveryStatus
     pause: timedelta | None = None
+    deferred: bool = False
 
 
 def after_error(
@@ -85,6 +96,8 @@ def after_error(
         return NextStep(DeliveryStatus.UNCERTAIN)
     if _is_hopeless(error):
         return NextStep(DeliveryStatus.DEAD)
+    if (refusal := budget_refusal(error)) is not None:
+        return NextStep(DeliveryStatus.RETRYING, _until_its_turn(refusal), deferred=True)
     if isinstance(error, NotFound):
         return _after_not_found(progress, jitter)
     if progress.attempt > progress.retries:
@@ -96,6 +109,21 @@ def _is_hopeless(error: BaseException) -> bool:
     return isinstance(error, Fail) or (
         isinstance(error, ApiError) and error.status in _HOPELESS_STATUS
     )
+
+
+def budget_refusal(error: BaseException) -> BudgetSpent | None:
+    """The refusal that an attempt ended with: the error itself, or what it was raised from.
+
+    `Retry`, `Skip` and `Fail` are the handler's own decisions, whatever made it decide.
+    """
+    if isinstance(error, (Retry, Skip, Fail)):
+        return None
+    return next((e for e in (error, error.__cause__) if isinstance(e, BudgetSpent)), None)
+
+
+def _until_its_turn(refusal: BudgetSpent) -> timedelta:
+    """No jitter: each caller was told a time of its own."""
+    return timedelta(seconds=max(refusal.retry_after or 0.0, _SHORTEST_DEFERRAL_SECONDS))
 
 
 def _after_not_found(progress: Progress, jitter: Jitter) -> NextStep:

@@ -18,6 +18,10 @@ log = structlog.get_logger()
 
 INTERVAL = timedelta(seconds=2)
 
+#: How soon what has become due is queued in between. What waits for the API's budget is each due at
+#: a time of its own, and budget that is used late is lost.
+_SHORTEST_PAUSE = timedelta(seconds=0.1)
+
 #: When the one that acts dies, another takes over after so long.
 _TURN = timedelta(seconds=10)
 
@@ -28,7 +32,10 @@ _LOCK_KEY = "ecomlinx:sweep"
 
 
 class Scheduler:
-    """Sweeps every two seconds while it is its turn, and deletes what is old in between."""
+    """Sweeps every two seconds while it is its turn, and deletes what is old in between.
+
+    Between two passes it queues what becomes due, at its time.
+    """
 
     def __init__(
         self,
@@ -43,13 +50,15 @@ class Scheduler:
         self._lock = Lock(connection, _LOCK_KEY, timeout=_TURN.total_seconds(), thread_local=False)
         self._is_well = True
         self._silence_counts_from = self._soon()
+        self._next_pass_at = 0.0
 
     def run(self) -> None:
         """Sweep until asked to stop; what goes wrong is said once, and tried again."""
         while not self._stopping.is_set():
-            has_more = False
+            pause = INTERVAL.total_seconds()
             try:
-                has_more = self._is_my_turn() and self._act()
+                if self._is_my_turn():
+                    pause = self._act()
                 self._say_if_well_again()
             except SQLAlchemyError as error:
                 self._silence_counts_from = self._soon()
@@ -57,16 +66,34 @@ class Scheduler:
             except redis.RedisError as error:
                 # Workers renew their leases without it.
                 self._say_once(error)
-            if not has_more:
-                self._stopping.wait(INTERVAL.total_seconds())
+            self._stopping.wait(pause)
         self._end_turn()
 
-    def _act(self) -> bool:
+    def _act(self) -> float:
+        """Make one pass, or queue what has become due in between; return how long to rest."""
+        has_more = self._make_pass() if self._is_time_for_a_pass() else self._sweep.run_due()
+        return 0.0 if has_more else self._seconds_to_rest()
+
+    def _is_time_for_a_pass(self) -> bool:
+        return time.monotonic() >= self._next_pass_at
+
+    def _make_pass(self) -> bool:
         """Make one pass; True if there may be more to do at once."""
         has_more = self._sweep.run(silence_counts=time.monotonic() >= self._silence_counts_from)
-        if self._retention and not has_more:
+        if has_more:
+            return True
+        if self._retention:
             self._retention.run()
-        return has_more
+        self._next_pass_at = time.monotonic() + INTERVAL.total_seconds()
+        return False
+
+    def _seconds_to_rest(self) -> float:
+        """Until the next pass is due, or a retry before that."""
+        until_pass = self._next_pass_at - time.monotonic()
+        until_due = self._sweep.seconds_until_due()
+        if until_due is None:
+            return max(until_pass, 0.0)
+        return max(min(until_pass, max(until_due, _SHORTEST_PAUSE.total_seconds())), 0.0)
 
     @staticmethod
     def _soon() -> float:

@@ -13,6 +13,9 @@ import redis
 import structlog
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from core.api import EcomLinx
+from core.api.book.shared import SharedBook
+from core.api.budget import RedisBudget
 from core.durability import inspect
 from core.ledger import schema
 from core.ledger.database import Database
@@ -26,6 +29,9 @@ log = structlog.get_logger()
 #: Longer than any command takes, RQ's blocking ones included; short enough for a worker that waits
 #: for a Redis that hangs to renew its leases in time.
 REDIS_TIMEOUT = timedelta(seconds=5)
+
+#: A handler waits for the order book; without it, it asks EcomLinx.
+_BOOK_TIMEOUT = timedelta(seconds=1)
 
 _PAUSE_SECONDS = 1.0
 
@@ -79,6 +85,24 @@ def open_ledger(settings: Settings, stopping: threading.Event) -> Database:
 
     _wait_for("ledger", check, (OperationalError,), stopping)
     return database
+
+
+def open_api(settings: Settings) -> EcomLinx | None:
+    """Return the API client, which shares budget and order book with all processes' through Redis.
+
+    It doesn't wait for Redis: while that is away, this process does without the others. None where
+    ``ECOMLINX_API_KEY`` isn't set.
+    """
+    key, redis_url = settings.ecomlinx_api_key, settings.redis_url
+    if key is None:
+        return None
+    return EcomLinx(
+        key,
+        settings.ecomlinx_api_url,
+        plan=settings.ecomlinx_plan,
+        gate=RedisBudget(redis_url, key, settings.ecomlinx_plan),
+        book=SharedBook(connect(redis_url.get_secret_value(), timeout=_BOOK_TIMEOUT)),
+    )
 
 
 def open_worker(

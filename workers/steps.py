@@ -70,17 +70,35 @@ class LedgerSteps:
             raise
         return self._remember(name, returned)
 
-    def run_call(self, name: str, function: Callable[[], Any], *, repeatable: bool) -> Any:
+    def run_call(
+        self,
+        name: str,
+        function: Callable[[], Any],
+        *,
+        repeatable: bool,
+        prepare: Callable[[], None],
+    ) -> Any:
         """Make a call of the API a step by itself.
 
         The same call made again in one attempt is another step: it is meant to happen twice. One
         that failed without effect doesn't count, so that later attempts number them alike.
+
+        A worker may die while `prepare` waits: nothing has begun then, and nothing is in doubt.
         """
         count = self._calls[name] + 1
         full_name = name if count == 1 else f"{name} #{count}"
+        if not repeatable and not self._is_known(full_name):
+            prepare()
         returned = self.run(full_name, function, repeatable=repeatable)
         self._calls[name] = count
         return returned
+
+    def _is_known(self, name: str) -> bool:
+        """Whether an earlier attempt began this step."""
+        if self._claim.attempt == 1:
+            return False
+        look = partial(steps.look, self._database, self._claim, storable(name))
+        return self._ledger.carry_out(look) is not None
 
     def _begin(self, name: str, *, repeatable: bool) -> Step | None:
         def begin() -> Step | None:

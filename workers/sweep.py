@@ -70,6 +70,15 @@ class Sweep:
         self._queue_alerts()
         return lost >= _LOST_MAX or queued >= _DELIVERIES_MAX
 
+    def run_due(self) -> bool:
+        """Queue only what is due; True if there may be more to do at once."""
+        return self._queue_deliveries() >= _DELIVERIES_MAX
+
+    def seconds_until_due(self) -> float | None:
+        """How long the next retry may still wait; None where nothing waits for its time."""
+        due_at = due.next_retry_at(self._database)
+        return None if due_at is None else (due_at - self._now()).total_seconds()
+
     def _restore_jobs(self) -> None:
         if failed := self._recovery.run():
             with self._database.write() as connection:

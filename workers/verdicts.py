@@ -13,7 +13,14 @@ from core.ledger.outcomes import Error, Outcome
 from core.redaction import Redactor
 from workers.attempt import Attempt, Ending
 from workers.jsonable import words_of
-from workers.retry import NextStep, Progress, after_error, is_rejected_key, note_of
+from workers.retry import (
+    NextStep,
+    Progress,
+    after_error,
+    budget_refusal,
+    is_rejected_key,
+    note_of,
+)
 from workers.runtime import Runtime
 
 log = structlog.get_logger()
@@ -33,6 +40,7 @@ class Verdict:
 def judge(runtime: Runtime, attempt: Attempt, ending: Ending) -> Verdict:
     """Decide what becomes of a delivery."""
     step = _next_step(runtime, attempt, ending)
+    ending = _without_wrapping(ending) if step.deferred else ending
     error = _error(ending, runtime.redact) if step.status is not DeliveryStatus.SKIPPED else None
     outcome = Outcome(
         claim=attempt.claim,
@@ -44,6 +52,7 @@ def judge(runtime: Runtime, attempt: Attempt, ending: Ending) -> Verdict:
         note=_note(ending, step, runtime.redact),
         error=error,
         api_calls=[asdict(call) for call in ending.api_calls],
+        deferred=step.deferred,
     )
     _log(attempt, outcome, step)
     raised = [_redacted(alert, runtime.redact) for alert in ending.alerts]
@@ -59,6 +68,11 @@ def _next_step(runtime: Runtime, attempt: Attempt, ending: Ending) -> NextStep:
         age=max(runtime.now() - attempt.claim.first_attempt_at, timedelta()),
     )
     return after_error(ending.error, progress)
+
+
+def _without_wrapping(ending: Ending) -> Ending:
+    """A deferred attempt's ending, which tells of the budget alone: nothing else went wrong."""
+    return replace(ending, error=ending.error and budget_refusal(ending.error))
 
 
 def _note(ending: Ending, step: NextStep, redact: Redactor) -> str | None:
@@ -101,9 +115,9 @@ def _own_alerts(attempt: Attempt, ending: Ending, outcome: Outcome) -> list[Aler
 
 
 def _log(attempt: Attempt, outcome: Outcome, step: NextStep) -> None:
-    is_good = outcome.status in {DeliveryStatus.SUCCEEDED, DeliveryStatus.SKIPPED}
+    is_good = step.deferred or outcome.status in {DeliveryStatus.SUCCEEDED, DeliveryStatus.SKIPPED}
     (log.info if is_good else log.warning)(
-        f"delivery_{outcome.status}",
+        "delivery_deferred" if step.deferred else f"delivery_{outcome.status}",
         event_id=attempt.event.id,
         event_type=attempt.event.type,
         handler=attempt.handler.name,

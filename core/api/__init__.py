@@ -3,24 +3,28 @@
 ``with EcomLinx(api_key) as api: print(api.inventory.get("BLUE-TEE-M").total_stock)``
 """
 
+from core.api.book import Book, LocalBook, Occasion
 from core.api.calls import ApiCall, OnCall
-from core.api.client import EcomLinx, Plan
+from core.api.client import EcomLinx
 from core.api.errors import (
     ApiError,
     BadRequest,
+    BudgetSpent,
     Conflict,
     EcomLinxError,
     Forbidden,
     InternalError,
     NotFound,
+    NotYetVisible,
     RateLimited,
     ReadOnlyPlan,
     Unauthorized,
     UnexpectedResponse,
     Unreachable,
 )
-from core.api.gate import Gate
+from core.api.gate import Gate, OpenGate, Permit, Priority
 from core.api.inventory import InventoryStatus
+from core.api.limits import Limit, Plan
 from core.api.models import (
     Channel,
     ChannelStatus,
@@ -41,13 +45,17 @@ from core.api.models import (
     SyncJob,
     Webhook,
 )
-from core.api.orders import FindOrder, OrderPages, OrderStatus, SettableOrderStatus, find_in_pages
+from core.api.orders import OrderStatus, SettableOrderStatus
 from core.api.products import ProductStatus, SettableProductStatus
+from core.api.usage import EndpointCounts, Usage, WindowUsage
+from core.api.waiting import LocalBudget
 
 __all__ = [
     "ApiCall",
     "ApiError",
     "BadRequest",
+    "Book",
+    "BudgetSpent",
     "Channel",
     "ChannelStatus",
     "Conflict",
@@ -55,7 +63,7 @@ __all__ = [
     "DeletedWebhook",
     "EcomLinx",
     "EcomLinxError",
-    "FindOrder",
+    "EndpointCounts",
     "Forbidden",
     "Gate",
     "InternalError",
@@ -63,16 +71,23 @@ __all__ = [
     "InventoryList",
     "InventoryStatus",
     "InventorySummary",
+    "Limit",
+    "LocalBook",
+    "LocalBudget",
     "Meta",
     "NotFound",
+    "NotYetVisible",
+    "Occasion",
     "OnCall",
+    "OpenGate",
     "Order",
     "OrderItem",
-    "OrderPages",
     "OrderStatus",
     "OrderUpdate",
     "Page",
+    "Permit",
     "Plan",
+    "Priority",
     "Product",
     "ProductDetail",
     "ProductStatus",
@@ -86,6 +101,7 @@ __all__ = [
     "Unauthorized",
     "UnexpectedResponse",
     "Unreachable",
+    "Usage",
     "Webhook",
-    "find_in_pages",
+    "WindowUsage",
 ]

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import NoReturn, TypeVar
 
+import orjson
 from pydantic import BaseModel, ValidationError
 
 from core.api.calls import Request
@@ -17,6 +18,17 @@ M = TypeVar("M", bound=BaseModel)
 Mask = Callable[[str], str]
 
 _MESSAGE_MAX_CHARS = 500
+
+#: In words that need no knowledge of how answers are read.
+_PROBLEMS = {
+    "missing": "is missing",
+    "string_type": "must be a string",
+    "bool_type": "must be true or false",
+    "tuple_type": "must be a list",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "finite_number": "must be a number",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +70,29 @@ def read(model: type[M], answer: Answer, request: Request) -> M:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = _one_line(".".join(str(part) for part in first["loc"])) or None
-        problem = first["msg"].removeprefix("Value error, ")
+        problem = _PROBLEMS.get(first["type"]) or first["msg"].removeprefix("Value error, ")
     except (ValueError, RecursionError):
         where = None
         problem = f"not JSON, but {_content_type(answer)} of {len(answer.content)} bytes"
     raise UnexpectedResponse(
         problem, str(request), field=where, outcome_unknown=not request.repeatable
     )
+
+
+def entries_in(answer: Answer) -> list[bytes] | None:
+    """The JSON of each entry of a list that was read; None where it can't be written again.
+
+    Numbers keep their digits.
+    """
+    body = _load(answer.content)
+    data = body.get("data") if isinstance(body, dict) else None
+    if not isinstance(data, list):
+        return None
+    try:
+        return [orjson.dumps(entry, default=_as_written) for entry in data]
+    except TypeError:
+        # A number of more than 64 bits, or half of a surrogate pair: JSON has them, orjson has not.
+        return None
 
 
 def memorable(answer: Answer) -> object:
@@ -109,6 +137,13 @@ def _documented_error(answer: Answer, mask: Mask) -> dict[str, str]:
 
 def _load(content: bytes) -> object:
     return json.loads(content, parse_float=Decimal, parse_constant=_refuse_constant)
+
+
+def _as_written(value: object) -> orjson.Fragment:
+    if isinstance(value, Decimal):
+        # An exponent stays one: written out, it could take gigabytes.
+        return orjson.Fragment(str(value))
+    raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
 def _refuse_constant(name: str) -> NoReturn:

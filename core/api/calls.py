@@ -43,6 +43,12 @@ class Request:
         )
 
     @property
+    def endpoint(self) -> str:
+        """Method and path with ids taken out, such as ``PATCH /v1/orders/{id}``."""
+        parts = (part if at % 2 == 0 else "{id}" for at, part in enumerate(self.segments))
+        return f"{self.method} /v1/{'/'.join(parts)}"
+
+    @property
     def is_write(self) -> bool:
         """Whether it changes anything at EcomLinx."""
         return self.method != "GET"
@@ -63,6 +69,7 @@ class ApiCall:
         status: The HTTP status; None where no complete answer came.
         duration_ms: From sending to the answer's last byte, in milliseconds.
         error: What went wrong, in one line; None where nothing did.
+        waited_ms: How long it had waited for its turn before, in milliseconds.
     """
 
     method: str
@@ -70,6 +77,7 @@ class ApiCall:
     status: int | None
     duration_ms: float
     error: str | None
+    waited_ms: float = 0.0
 
 
 #: Told of each exchange, in the thread that made it; what it raises is logged and goes no further.
@@ -79,11 +87,20 @@ OnCall = Callable[[ApiCall], None]
 class Once(Protocol):
     """Makes calls once that must take effect once only. Thread-safe."""
 
-    def __call__(self, name: str, function: Callable[[], Any], *, repeatable: bool) -> Any:
+    def __call__(
+        self,
+        name: str,
+        function: Callable[[], Any],
+        *,
+        repeatable: bool,
+        prepare: Callable[[], None],
+    ) -> Any:
         """Return what `function` returned when it was called under this name, or call it now.
 
         Args:
             name: Which call it is, arguments included.
             function: Makes the call, and returns its answer as JSON knows it.
             repeatable: Whether making it twice has the same effect as making it once.
+            prepare: Waits until it may be made, which can take seconds; to be called, if at all,
+                while nothing says yet that the call has begun.
         """

@@ -1,21 +1,27 @@
 """The EcomLinx API as one object."""
 
+from collections.abc import Callable
+from hashlib import blake2b
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 import httpx2
 from pydantic import SecretStr
 
+from core.api.book.local import LocalBook
+from core.api.book.lookup import Lookup
+from core.api.book.occasion import Occasion
+from core.api.book.records import Book
 from core.api.calls import OnCall, Once
 from core.api.channels import Channels
-from core.api.gate import Gate, OpenGate
+from core.api.gate import Gate, Priority
 from core.api.inventory import Inventory
-from core.api.orders import FindOrder, Orders, find_in_pages
+from core.api.limits import PLAN_LIMITS, Plan
+from core.api.orders import Orders
 from core.api.products import Products
 from core.api.transport import Transport
+from core.api.waiting import LocalBudget
 from core.api.webhooks import Webhooks
-
-Plan = Literal["scale", "pro"]
 
 _LIMITS = httpx2.Limits(
     max_connections=100,
@@ -41,8 +47,10 @@ class EcomLinx:
         timeout: Seconds within which a call ends, tries and waits included.
         on_call: Told of each HTTP exchange, tries included, in the thread that made it.
         transport: What sends requests; by default the network.
-        gate: Where requests wait for their turn; by default none waits.
-        find_order: How `orders.get` finds an order; by default in the list, page by page.
+        gate: Where requests wait for their turn; by default this client keeps to the plan's limits
+            by itself. `core.api.budget.RedisBudget` is for a key that several processes use.
+        book: What lists have answered lately; by default this client has one to itself.
+            `core.api.book.shared.SharedBook` is for a key that several processes use.
 
     Raises:
         ValueError: The key, the URL, the plan or the timeout can't be used.
@@ -64,9 +72,9 @@ class EcomLinx:
         on_call: OnCall | None = None,
         transport: httpx2.BaseTransport | None = None,
         gate: Gate | None = None,
-        find_order: FindOrder = find_in_pages,
+        book: Book | None = None,
     ) -> None:
-        if plan not in ("scale", "pro"):
+        if plan not in PLAN_LIMITS:
             raise ValueError("plan: must be 'scale' or 'pro'")
         if not timeout > 0:
             raise ValueError("timeout: must be more than 0 seconds")
@@ -76,17 +84,17 @@ class EcomLinx:
             read_only=plan == "pro",
             timeout=timeout,
             mask=lambda text: text.replace(key.get_secret_value(), "[secret]"),
-            gate=gate or OpenGate(),
+            gate=gate or LocalBudget(plan),
             observers=(on_call,) if on_call else (),
         )
-        self._attach(shared, find_order)
+        self._attach(shared, Lookup(book or LocalBook(), _workspace(key, base_url)))
 
-    def _attach(self, transport: Transport, find_order: FindOrder) -> None:
+    def _attach(self, transport: Transport, lookup: Lookup) -> None:
         self._transport = transport
-        self._find_order = find_order
-        self.products = Products(transport)
-        self.inventory = Inventory(transport)
-        self.orders = Orders(transport, find_order)
+        self._lookup = lookup
+        self.products = Products(transport, lookup)
+        self.inventory = Inventory(transport, lookup)
+        self.orders = Orders(transport, lookup)
         self.channels = Channels(transport)
         self.webhooks = Webhooks(transport)
 
@@ -95,7 +103,30 @@ class EcomLinx:
 
         It costs next to nothing and shares the connections; closing it leaves them open.
         """
-        return _View(self._transport.observed_by(on_call), self._find_order)
+        return _View(self._transport.observed_by(on_call), self._lookup)
+
+    def for_caller(self, identity: str, priority: Priority = Priority.HANDLERS) -> "EcomLinx":
+        """Return a view whose requests wait for their turn as this caller's.
+
+        Args:
+            identity: Who calls, the same in each of its attempts, such as ``evt_1/ship``: so that
+                who was told to come back later isn't sent to the end of the queue then.
+            priority: Whom it must let go first.
+        """
+        return _View(self._transport.for_caller(identity, priority), self._lookup)
+
+    def patient_until(self, deadline: Callable[[], float]) -> "EcomLinx":
+        """Return a view whose calls wait, and are tried again, until then only.
+
+        Args:
+            deadline: When the caller's own time is over, by `time.monotonic`; asked each time.
+        """
+        return _View(self._transport.patient_until(deadline), self._lookup)
+
+    @property
+    def budget(self) -> Gate:
+        """Where requests wait for their turn: ``api.budget.usage()`` tells how much is left."""
+        return self._transport.gate
 
     def guarded_by(self, once: Once) -> "EcomLinx":
         """Return a view that leaves it to `once` to make certain calls once only.
@@ -103,7 +134,15 @@ class EcomLinx:
         Those are `inventory.adjust`, `channels.sync`, `webhooks.register` and `orders.update`:
         what a caller that is begun anew after a crash must not do again.
         """
-        return _View(self._transport.guarded_by(once), self._find_order)
+        return _View(self._transport.guarded_by(once), self._lookup)
+
+    def for_event(self, occasion: Occasion) -> "EcomLinx":
+        """Return a view whose calls are made on an event's occasion.
+
+        `orders.get`, `inventory.get` and `products.by_sku` then take what was asked for since it
+        came, and say `NotYetVisible` of what isn't there yet.
+        """
+        return _View(self._transport, self._lookup.on(occasion))
 
     def close(self) -> None:
         """Close all connections; no call is possible afterwards."""
@@ -131,8 +170,8 @@ class EcomLinx:
 class _View(EcomLinx):
     """Another's calls, observed or guarded."""
 
-    def __init__(self, transport: Transport, find_order: FindOrder) -> None:
-        self._attach(transport, find_order)
+    def __init__(self, transport: Transport, lookup: Lookup) -> None:
+        self._attach(transport, lookup)
 
     def close(self) -> None:
         """Do nothing: the connections are another's."""
@@ -148,6 +187,12 @@ def _usable_key(api_key: SecretStr | str) -> SecretStr:
 def _is_header_text(key: SecretStr) -> bool:
     plain = key.get_secret_value()
     return bool(plain) and plain.isascii() and plain.isprintable() and " " not in plain
+
+
+def _workspace(key: SecretStr, base_url: str) -> str:
+    """A name for what belongs to this key; the key can't be told from it."""
+    secret = key.get_secret_value().encode()
+    return blake2b(base_url.rstrip("/").encode(), key=secret[-64:], digest_size=8).hexdigest()
 
 
 def _open_client(

@@ -69,12 +69,27 @@ class NotFound(ApiError):
     """The resource does not exist (404)."""
 
 
+class NotYetVisible(NotFound):
+    """No list shows it, but an event has just told of it: it may appear yet."""
+
+
 class Conflict(ApiError):
     """A duplicate resource, or a conflicting state (409)."""
 
 
 class RateLimited(ApiError):
     """Too many requests (429); `retry_after` says how many seconds to wait, where it is known."""
+
+
+class BudgetSpent(RateLimited):
+    """A request was not sent: all processes together have used up what EcomLinx allows for now.
+
+    `retry_after` says in how many seconds it is this caller's turn; it is always known.
+    """
+
+    def __init__(self, request: str, retry_after: float) -> None:
+        message = f"not sent: the API budget is used up, go on in {retry_after:.1f} s"
+        super().__init__("rate_limited", message, 429, request, retry_after=retry_after)
 
 
 class InternalError(ApiError):

@@ -1,21 +1,35 @@
 """The stock of each SKU."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Literal
 
+from core.api.answers import Answer, read
+from core.api.book.lookup import INVENTORY, PRODUCTS, Lookup
+from core.api.book.occasion import wanted_on
+from core.api.book.search import Missing
+from core.api.book.shelf import Kind, Paged, Sheet
 from core.api.calls import Request
-from core.api.errors import NotFound
 from core.api.models import InventoryItem, InventoryList, StockUpdate
 from core.api.transport import Transport
 
 InventoryStatus = Literal["critical", "low", "healthy", "dead_stock"]
 
 
+def _sheet(answer: Answer, request: Request, _: int) -> Sheet[InventoryItem]:
+    return Sheet(read(InventoryList, answer, request).data, is_last=True)
+
+
+_KIND = Kind(INVENTORY, InventoryItem, key_of=lambda item: item.sku, read_sheet=_sheet)
+_ALL = Request("GET", ("inventory",))
+
+
 class Inventory:
     """`api.inventory`: look at stock and change it."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, lookup: Lookup) -> None:
         self._transport = transport
+        self._lookup = lookup
 
     def list(
         self, status: InventoryStatus | None = None, channel: str | None = None
@@ -30,16 +44,26 @@ class Inventory:
         query = {"status": status, "channel": channel}
         return self._transport.call(Request("GET", ("inventory",), query=query), InventoryList)
 
-    def get(self, sku: str) -> InventoryItem:
+    def get(self, sku: str, *, fresh_since: datetime | None = None) -> InventoryItem:
         """Return the stock of one SKU, found in the list: EcomLinx documents no call for one.
 
+        The list is asked for once for all, in any process, who look for a SKU at the time.
+
+        Args:
+            sku: Which SKU.
+            fresh_since: What was asked for before this is too old. By default ten seconds will do;
+                in a handler, what was asked for since its event came.
+
         Raises:
+            NotYetVisible: The list has no such SKU, but the event that tells of it has just come.
             NotFound: The list has no such SKU.
         """
-        for item in self.list().data:
-            if item.sku == sku:
-                return item
-        raise NotFound("not_found", f"SKU {sku!r} is not listed", 404, "GET /v1/inventory")
+        wanted = wanted_on(self._lookup.occasion, fresh_since, max_pages=1)
+        shelf = self._lookup.shelf(_KIND, self._transport)
+        found = shelf.find(sku, Paged("", lambda _: _ALL), wanted)
+        if isinstance(found, Missing):
+            self._lookup.raise_not_found(f"SKU {sku!r}", found, str(_ALL))
+        return found
 
     def set(self, sku: str, quantity: int) -> StockUpdate:
         """Set the absolute stock."""
@@ -70,4 +94,5 @@ class Inventory:
         once: str | None = None,
     ) -> StockUpdate:
         request = Request("PATCH", ("inventory", sku), body=body, repeatable=repeatable, once=once)
-        return self._transport.call(request, StockUpdate)
+        changing = self._lookup.changing({INVENTORY: [sku], PRODUCTS: [sku]})
+        return self._transport.call(request, StockUpdate, changing)

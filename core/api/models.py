@@ -2,7 +2,7 @@
 
 Fields are as EcomLinx documents them; those it doesn't document are kept and can be read as
 attributes too. Times are aware UTC. A field without which the record would be of no use is
-required; the others are None, or empty, when missing.
+required; the others are None, or empty, when missing or null.
 """
 
 from collections.abc import Mapping
@@ -40,11 +40,22 @@ def _time(value: object) -> datetime:
     return moment
 
 
+def _list(value: object) -> object:
+    return () if value is None else value
+
+
+def _by_name(value: object) -> object:
+    return {} if value is None else value
+
+
 #: An exact amount, in INR or the currency of the account.
 Money = Annotated[Decimal, BeforeValidator(_number)]
 Count = Annotated[int, BeforeValidator(_whole_number)]
-Measure = Annotated[float, BeforeValidator(_number)]
+Measure = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 Time = Annotated[datetime, BeforeValidator(_time)]
+Texts = Annotated[tuple[str, ...], BeforeValidator(_list)]
+#: Units by channel id.
+Units = Annotated[Mapping[str, Count], BeforeValidator(_by_name)]
 
 
 class Record(BaseModel):
@@ -93,7 +104,7 @@ class Product(Identified):
     price: Money
     stock: Count
     health_score: Measure | None = None
-    channels: tuple[str, ...] = ()
+    channels: Texts = ()
     updated_at: Time | None = None
 
 
@@ -115,8 +126,10 @@ class ProductDetail(Identified):
     category: str | None = None
     cogs: Money | None = None
     health_score: Measure | None = None
-    channel_statuses: Mapping[str, ChannelStatus] = Field(default_factory=dict)
-    images: tuple[str, ...] = ()
+    channel_statuses: Annotated[Mapping[str, ChannelStatus], BeforeValidator(_by_name)] = Field(
+        default_factory=dict
+    )
+    images: Texts = ()
     updated_at: Time | None = None
 
 
@@ -140,7 +153,7 @@ class InventoryItem(Record):
     status: str
     velocity: Measure | None = None
     restock_days: Measure | None = None
-    allocations: Mapping[str, Count] = Field(default_factory=dict)
+    allocations: Units = Field(default_factory=dict)
 
 
 class InventorySummary(Record):
@@ -163,7 +176,7 @@ class StockUpdate(Record):
 
     sku: str
     total_stock: Count
-    allocations: Mapping[str, Count] = Field(default_factory=dict)
+    allocations: Units = Field(default_factory=dict)
     updated_at: Time | None = None
 
 
@@ -191,7 +204,7 @@ class Order(Identified):
     created_at: Time
     channel_order_id: str | None = None
     customer: Customer | None = None
-    items: tuple[OrderItem, ...] = ()
+    items: Annotated[tuple[OrderItem, ...], BeforeValidator(_list)] = ()
     awb: str | None = None
     sla_deadline: Time | None = None
 

@@ -1,41 +1,40 @@
 """The orders of all channels."""
 
-from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime
-from itertools import islice
+from collections.abc import Iterator
+from datetime import date, datetime
 from typing import Literal
 
+from core.api.answers import Answer, read
+from core.api.book.lookup import INVENTORY, ORDERS, PRODUCTS, Lookup
+from core.api.book.occasion import as_utc, micros, wanted_on
+from core.api.book.search import Missing, Reach
+from core.api.book.shelf import Kind, Paged, Sheet
 from core.api.calls import Request
-from core.api.errors import NotFound
 from core.api.models import Order, OrderUpdate, Page
-from core.api.paging import PAGE_SIZE, fresh_pages
+from core.api.paging import PAGE_SIZE, ends_list, fresh_pages
 from core.api.transport import Transport
 
 OrderStatus = Literal["new", "processing", "ready", "shipped", "delivered", "cancelled", "return"]
 SettableOrderStatus = Literal["processing", "ready", "shipped", "delivered", "cancelled"]
 
-OrderPages = Iterator[tuple[Order, ...]]
-
-#: Finds an order by its id in pages that are called for one by one, newest orders first; the seam
-#: for an order book that processes share, which looks there first and remembers what it reads.
-FindOrder = Callable[[str, OrderPages], Order | None]
+_ENDPOINT = "GET /v1/orders"
 
 
-def find_in_pages(order_id: str, pages: OrderPages) -> Order | None:
-    """Return the order, reading no more pages than it takes; None where no page has it."""
-    for orders in pages:
-        for order in orders:
-            if order.id == order_id:
-                return order
-    return None
+def _sheet(answer: Answer, request: Request, number: int) -> Sheet[Order]:
+    page = read(Page[Order], answer, request)
+    oldest = min((micros(order.created_at) for order in page.data), default=0)
+    return Sheet(page.data, ends_list(page, number), oldest)
+
+
+_KIND = Kind(ORDERS, Order, key_of=lambda order: order.id, read_sheet=_sheet)
 
 
 class Orders:
     """`api.orders`: list, find and update orders."""
 
-    def __init__(self, transport: Transport, find: FindOrder = find_in_pages) -> None:
+    def __init__(self, transport: Transport, lookup: Lookup) -> None:
         self._transport = transport
-        self._find = find
+        self._lookup = lookup
 
     def list(
         self,
@@ -56,14 +55,8 @@ class Orders:
                 day in UTC is sent: the answer may begin earlier that day. Not documented: which
                 of an order's times counts; we assume `created_at`.
         """
-        query = {
-            "status": status,
-            "channel": channel,
-            "from": _day(from_),
-            "page": page,
-            "limit": limit,
-        }
-        return self._transport.call(Request("GET", ("orders",), query=query), Page[Order])
+        request = _list_request(page, limit, status, channel, from_)
+        return self._transport.call(request, Page[Order])
 
     def iterate(
         self,
@@ -76,26 +69,47 @@ class Orders:
         An order that drops out of the filter while you walk hides another: make a list of them
         first if you change what you filter by.
         """
-        for orders in self._pages(status, channel, from_):
+        walk = fresh_pages(
+            lambda page: self.list(page, PAGE_SIZE, status, channel, from_), _ENDPOINT
+        )
+        for orders in walk:
             yield from orders
 
-    def get(self, order_id: str, *, since: datetime | None = None, max_pages: int = 10) -> Order:
+    def get(
+        self,
+        order_id: str,
+        *,
+        since: datetime | None = None,
+        max_pages: int = 10,
+        fresh_since: datetime | None = None,
+    ) -> Order:
         """Return one order, looked for from the newest on: EcomLinx documents no call for one.
+
+        What has been read of the list lately is looked at first, by whichever process; what
+        isn't there is asked for once for all who look for orders at the time.
 
         Args:
             order_id: Which order.
             since: Don't look at orders created before this; a naive time is taken as UTC.
-            max_pages: Look at this many pages of a hundred at most.
+            max_pages: Look at this many pages of a hundred at most; on an event's occasion at more
+                where the list is newer than the event.
+            fresh_since: What was asked for before this is too old. By default ten seconds will do;
+                in a handler, what was asked for since its event came.
 
         Raises:
+            NotYetVisible: It is not among those, but the event that tells of it has just come.
             NotFound: It is not among those.
         """
-        pages = islice(_created_since(since, self._pages()), max_pages)
-        order = self._find(order_id, pages)
-        if order is None:
-            message = f"order {order_id!r} is not among the newest that were looked at"
-            raise NotFound("not_found", message, 404, "GET /v1/orders")
-        return order
+        wanted = wanted_on(
+            self._lookup.occasion, fresh_since, max_pages=max_pages, any_copy=True, oldest=since
+        )
+        found = self._lookup.shelf(_KIND, self._transport).find(order_id, _NEWEST_FIRST, wanted)
+        if isinstance(found, Missing):
+            self._lookup.raise_not_found(f"order {order_id!r}", found, _ENDPOINT)
+        if since is not None and found.created_at < as_utc(since):
+            missing = Missing(Reach.OLDEST, 0)
+            self._lookup.raise_not_found(f"order {order_id!r}", missing, _ENDPOINT)
+        return found
 
     def update(
         self,
@@ -117,37 +131,34 @@ class Orders:
         body = {field: value for field, value in given.items() if value is not None}
         once = f"orders.update({', '.join((order_id, *body.values()))})"
         request = Request("PATCH", ("orders", order_id), body=body, once=once)
-        return self._transport.call(request, OrderUpdate)
+        changed = {ORDERS: [order_id]}
+        if status == "cancelled":
+            # Not documented: whether that puts its items back into stock.
+            changed |= {INVENTORY: [], PRODUCTS: []}
+        return self._transport.call(request, OrderUpdate, self._lookup.changing(changed))
 
-    def _pages(
-        self,
-        status: OrderStatus | None = None,
-        channel: str | None = None,
-        from_: date | str | None = None,
-    ) -> OrderPages:
-        return fresh_pages(
-            lambda page: self.list(page, PAGE_SIZE, status, channel, from_), "GET /v1/orders"
-        )
+
+def _list_request(
+    page: int,
+    limit: int = PAGE_SIZE,
+    status: OrderStatus | None = None,
+    channel: str | None = None,
+    from_: date | str | None = None,
+) -> Request:
+    query = {
+        "status": status,
+        "channel": channel,
+        "from": _day(from_),
+        "page": page,
+        "limit": limit,
+    }
+    return Request("GET", ("orders",), query=query)
+
+
+_NEWEST_FIRST = Paged("", _list_request)
 
 
 def _day(moment: date | str | None) -> str | None:
     if isinstance(moment, datetime):
-        return _as_utc(moment).date().isoformat()
+        return as_utc(moment).date().isoformat()
     return moment.isoformat() if isinstance(moment, date) else moment
-
-
-def _as_utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _created_since(since: datetime | None, pages: OrderPages) -> OrderPages:
-    """Pass on pages until one reaches back beyond `since`, less what is older."""
-    if since is None:
-        yield from pages
-        return
-    bound = _as_utc(since)
-    for orders in pages:
-        recent = tuple(order for order in orders if order.created_at >= bound)
-        yield recent
-        if len(recent) < len(orders):
-            return

@@ -51,3 +51,14 @@ def _is_last(page: Page[E], fresh: int, seen: int) -> bool:
     if not page.data:
         return True
     return (len(page.data) < PAGE_SIZE or not fresh) and seen >= page.meta.total
+
+
+def ends_list(page: Page[E], number: int) -> bool:
+    """Tell whether nothing follows the page of this number, by itself.
+
+    Where less than asked for comes on each page, `meta.limit` says so, we assume.
+    """
+    if not page.data:
+        return True
+    size = min(max(page.meta.limit, 1), PAGE_SIZE)
+    return len(page.data) < PAGE_SIZE and size * (number - 1) + len(page.data) >= page.meta.total

@@ -4,7 +4,7 @@ import math
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from core.api.errors import ApiError, EcomLinxError, Unreachable
+from core.api.errors import ApiError, BudgetSpent, EcomLinxError, Unreachable
 
 #: A request is sent at most this often in one call.
 TRIES = 3
@@ -92,6 +92,9 @@ def parse_http_date(header: str | None) -> datetime | None:
 
 
 def _is_transient(failure: EcomLinxError) -> bool:
+    if isinstance(failure, BudgetSpent):
+        # It has waited as long as it may.
+        return False
     if isinstance(failure, ApiError):
         return failure.status in _TRANSIENT
     return isinstance(failure, Unreachable)

@@ -70,8 +70,10 @@ class Claim:
         event_id: Which event, by its id.
         handler: For which handler.
         attempt: The attempt's number, from 1 on.
-        first_attempt_at: When the first attempt since the last replay, if any, was claimed.
-        forgiven_attempts: Attempts before the last replay: they don't count against the retries.
+        first_attempt_at: When the first attempt since the last replay, if any, was claimed, later
+            by the time that the delivery was deferred for.
+        forgiven_attempts: Attempts that don't count against the retries: those before the last
+            replay, and those that were deferred.
         lane: Where others wait for this one to finish, if the handler is ordered.
     """
 

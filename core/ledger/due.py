@@ -114,6 +114,17 @@ def queue(
     return len(rows)
 
 
+def next_retry_at(database: Database) -> datetime | None:
+    """When the next retry or deferred delivery is due; None where there is none."""
+    # The index's own words, and literals: only so do the planners see that it fits.
+    query = sa.select(sa.func.min(_DELIVERY.c.next_attempt_at)).where(
+        sa.text("delivery.status = 'retrying'")
+    )
+    with database.read() as connection:
+        moment: datetime | None = connection.execute(query).scalar_one()
+    return moment
+
+
 def _due(rows: Sequence[Row]) -> Due:
     events = dict.fromkeys(EventRef(row.id, row.day) for row in rows if row.crashes == 0)
     suspects = [Share(EventRef(row.id, row.day), row.handler) for row in rows if row.crashes > 0]

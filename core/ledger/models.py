@@ -17,7 +17,7 @@ class DeliveryStatus(StrEnum):
 
         pending --> running --> succeeded | skipped | dead | uncertain
            ^           |
-           |           +------> retrying --+   (failed; due again at next_attempt_at)
+           |           +------> retrying --+   (failed or deferred; due at next_attempt_at)
            +-------------------------------+
            +----------- running            (its worker died: the lease ran out)
                            |
@@ -97,7 +97,8 @@ class DeliveryRecord(SQLModel, table=True):
     A `running` delivery belongs to `worker` until `lease_expires_at`. A `pending` one has been
     queued until `lease_expires_at`; if nobody has claimed it by then, it is queued again. `crashes`
     counts the workers that died while they had it; one that has crashed travels alone from then on.
-    `forgiven_attempts` are those before the last replay: they don't count against the retries.
+    `forgiven_attempts` don't count against the retries: those before the last replay, and those
+    that were put back because the API's budget was spent.
     `lane` is set where the handler is ordered: it begins only once every earlier event of the same
     lane is finished for this handler.
     """

@@ -26,9 +26,21 @@ class Error:
         return f"{self.type}: {self.message}"
 
 
+#: The attempt's result when nothing went wrong but the API's budget was spent.
+DEFERRED = "deferred"
+
+#: So many deferrals of a delivery are written down one by one; of those that follow, fewer and
+#: fewer: an overload that lasts for days must not fill the ledger.
+DEFERRALS_KEPT = 16
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one attempt ended, and what that makes of its delivery."""
+    """How one attempt ended, and what that makes of its delivery.
+
+    One that is `deferred` doesn't count: neither against the retries, nor does the time until the
+    next attempt count to the delivery's age.
+    """
 
     claim: Claim
     status: DeliveryStatus
@@ -39,11 +51,26 @@ class Outcome:
     note: str | None = None
     error: Error | None = None
     api_calls: Sequence[dict[str, Any]] = field(default=())
+    deferred: bool = False
 
     @property
     def ended_at(self) -> datetime:
         """When the attempt ended."""
         return self.started_at + timedelta(milliseconds=self.duration_ms)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the attempt is written down: of many deferrals the 16th, 32nd, 64th ... are."""
+        forgiven = self.claim.forgiven_attempts
+        is_power_of_two = forgiven & (forgiven - 1) == 0
+        return not self.deferred or forgiven < DEFERRALS_KEPT or is_power_of_two
+
+    @property
+    def counts_from(self) -> datetime | None:
+        """From when on the delivery's age counts now; None where that doesn't change."""
+        if not self.deferred or self.next_attempt_at is None:
+            return None
+        return self.claim.first_attempt_at + (self.next_attempt_at - self.started_at)
 
 
 def record(database: Database, connection: Connection, outcomes: Sequence[Outcome]) -> set[Claim]:
@@ -54,7 +81,8 @@ def record(database: Database, connection: Connection, outcomes: Sequence[Outcom
     """
     told = _END.execute(database, connection, [_end_row(outcome) for outcome in outcomes])
     counted = set(told)
-    _ADD_ATTEMPTS.execute(database, connection, [_attempt_row(outcome) for outcome in outcomes])
+    kept = [_attempt_row(outcome) for outcome in outcomes if outcome.is_kept]
+    _ADD_ATTEMPTS.execute(database, connection, kept)
     return {outcome.claim for outcome in outcomes if outcome.claim.key in counted}
 
 
@@ -71,9 +99,13 @@ _END = BulkInsert(
         "finished_at",
         "note",
         "error",
+        "first_attempt_at",
+        "forgiven_attempts",
     ),
     conflict="""ON CONFLICT (event_number, handler) DO UPDATE SET
         status = excluded.status,
+        first_attempt_at = coalesce(excluded.first_attempt_at, delivery.first_attempt_at),
+        forgiven_attempts = delivery.forgiven_attempts + excluded.forgiven_attempts,
         next_attempt_at = excluded.next_attempt_at,
         lease_expires_at = NULL,
         finished_at = excluded.finished_at,
@@ -97,6 +129,8 @@ def _end_row(outcome: Outcome) -> Row:
         outcome.ended_at if outcome.status.is_final else None,
         outcome.note and storable(outcome.note),
         storable(str(outcome.error)) if outcome.error else None,
+        outcome.counts_from,
+        int(outcome.deferred),
     )
 
 
@@ -126,7 +160,7 @@ def _attempt_row(outcome: Outcome) -> Row:
         claim.attempt,
         outcome.started_at,
         round(outcome.duration_ms, 3),
-        outcome.status.value,
+        DEFERRED if outcome.deferred else outcome.status.value,
         error and storable(error.type),
         error and storable(error.message),
         error and error.traceback and storable(error.traceback),

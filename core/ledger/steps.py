@@ -37,6 +37,14 @@ class LostClaimError(Exception):
         )
 
 
+def look(database: Database, claim: Claim, name: str) -> Step | None:
+    """Return what is known of a step, if anything is."""
+    query = sa.select(_STEP.c.state, _STEP.c.result, _STEP.c.attempt).where(*_key(claim, name))
+    with database.read() as connection:
+        row = connection.execute(query).one_or_none()
+    return Step(StepState(row.state), row.result, row.attempt) if row else None
+
+
 def begin(
     database: Database, claim: Claim, name: str, now: datetime, *, repeatable: bool = False
 ) -> Step | None:

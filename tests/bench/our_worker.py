@@ -80,16 +80,17 @@ def fill(redis: RedisServer, arrivals: Sequence[Arrival], events_per_job: int) -
 def start(
     bench: Bench, redis: RedisServer, ledger_url: str, handlers: str = NOOP, **settings: str
 ) -> Iterator[Process]:
-    """Run one worker process on the server's core for as long as the block lasts."""
+    """Run a worker on the server's core for as long as the block lasts.
+
+    It is one process, unless `settings` say otherwise.
+    """
     folder = bench.new_folder("worker")
     environment = service_environment(
         folder,
         redis_url=redis.url,
         ledger_url=ledger_url,
         HANDLERS=handlers,
-        WORKER_PROCESSES="1",
-        WORKER_THREADS="16",
-        **settings,
+        **{"WORKER_PROCESSES": "1", "WORKER_THREADS": "16", **settings},
     )
     command = ("python", "-m", "ops", "worker")
     with bench.start(*command, core=SERVER_CORE, folder=folder, environment=environment) as worker:

@@ -14,6 +14,7 @@ NAMES: tuple[str, ...] = (
     "dispatch",
     "backlog",
     "calls",
+    "api",
     "latency",
     "redis_memory",
     "memory",

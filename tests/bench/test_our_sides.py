@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.queue import BATCH_EVENTS
-from tests.bench import costs, latency, memory, our_worker
+from tests.bench import burst, costs, latency, memory, our_worker
 from tests.bench.bench import LOAD_CORE, Bench
 from tests.bench.capacity import costs_of
 from tests.bench.ledgers import require_all_succeeded, sqlite_ledger
@@ -31,6 +31,15 @@ def test_a_backlog_is_worked_off(bench: Bench, events_per_job: int) -> None:
     events = 4 * BATCH_EVENTS
     assert our_worker.rate(bench, ledger, events=events, events_per_job=events_per_job) > 0
     require_all_succeeded(ledger, events)
+
+
+@pytest.mark.parametrize("trouble", [False, True])
+def test_a_burst_of_orders_is_taken_on(bench: Bench, *, trouble: bool) -> None:
+    story = burst.run(bench, sqlite_ledger(bench), 5, trouble=trouble)
+    assert (story.done, story.lost) == (5, 0)
+    assert story.adjusted_amiss == (0 if trouble else 5)
+    assert sum(call.is_change for call in story.api.calls) == 5 * (2 if trouble else 1)
+    assert story.api.lists == len(story.api.calls) - sum(c.is_change for c in story.api.calls) > 0
 
 
 def test_the_way_from_the_post_to_the_handler_is_timed(bench: Bench) -> None:

@@ -10,12 +10,21 @@ import pytest
 from core.events import EventId
 from core.ledger.database import Database
 from core.ledger.models import DeliveryStatus
-from core.ledger.outcomes import Error
+from core.ledger.outcomes import Error, Outcome, record
 from ops.cli import COMMANDS
 from tests.conftest import ProcessStarter, SettingsFactory
 from tests.support.command_line import CommandLine
 from tests.support.deliveries import body_of
-from tests.support.ledgers import NOW, admit, arrival_of, end
+from tests.support.ledgers import (
+    NOW,
+    admit,
+    admit_one,
+    arrival_of,
+    claim,
+    end,
+    lease_of,
+    seconds,
+)
 
 
 @pytest.fixture
@@ -33,10 +42,10 @@ def _arrive(
     """Write an event down, with a delivery of each status."""
     arrival = arrival_of(body, received_at=received_at)
     claims = admit(database, [arrival], [f"handler-{number}" for number in range(len(statuses))])
-    for claim, status in zip(claims, statuses, strict=True):
+    for mine, status in zip(claims, statuses, strict=True):
         if status is not DeliveryStatus.RUNNING:
             error = Error("ValueError", "no") if status is DeliveryStatus.DEAD else None
-            end(database, claim, status, note="done" if not error else None, error=error)
+            end(database, mine, status, note="done" if not error else None, error=error)
     return arrival.id
 
 
@@ -228,6 +237,49 @@ def test_an_events_story_for_people(ecomlinx_hooks: CommandLine, sqlite_database
         "    #1  2026-03-01T09:30:00.000Z  dead in 12.5 ms",
         "        ValueError: no",
         f"    to do  once the cause is mended: {replay}",
+    ]
+
+
+def test_a_story_tells_of_deferrals_though_not_each_is_written_down(
+    ecomlinx_hooks: CommandLine, sqlite_database: Database
+) -> None:
+    error = Error("BudgetSpent", "not sent")
+    current = admit_one(sqlite_database)
+    for number in range(1, 35):
+        now, status = NOW + seconds(60 * number), DeliveryStatus.RETRYING
+        end(sqlite_database, current, status, due_at=now, error=error, deferred=True)
+        if number < 34:
+            (current,) = claim(sqlite_database, [current.event_id], lease_of(now=now))
+
+    lines = ecomlinx_hooks.ask("events", "show", current.event_id).splitlines()
+
+    assert "  restock: retrying after 34 attempts" in lines
+    told = [line.replace("2026-03-01T09:30:00.000Z  ", "") for line in lines if "#" in line]
+    assert told[:2] == ["    #1  deferred in 12.5 ms", "    #2  deferred in 12.5 ms"]
+    assert told[16:] == [
+        "    #17  deferred in 12.5 ms",
+        "    #18 to #32  deferred",
+        "    #33  deferred in 12.5 ms",
+        "    #34  deferred",
+    ]
+
+
+def test_a_story_says_how_long_a_call_had_to_wait(
+    ecomlinx_hooks: CommandLine, sqlite_database: Database
+) -> None:
+    only = admit_one(sqlite_database)
+    call = {"method": "GET", "path": "/v1/orders", "status": 200, "duration_ms": 12.3}
+    calls = [{**call, "waited_ms": 840.2}, {**call, "waited_ms": 0.3}, call]
+    outcome = Outcome(only, DeliveryStatus.SUCCEEDED, NOW, 1.0, "worker-1", api_calls=calls)
+    with sqlite_database.write() as connection:
+        record(sqlite_database, connection, [outcome])
+
+    lines = ecomlinx_hooks.ask("events", "show", only.event_id).splitlines()
+
+    assert [line.strip() for line in lines if "/v1/orders" in line] == [
+        "GET /v1/orders 200 (12 ms, after 840 ms of waiting)",
+        "GET /v1/orders 200 (12 ms)",
+        "GET /v1/orders 200 (12 ms)",
     ]
 
 

@@ -47,6 +47,15 @@ def test_what_is_queued_can_be_claimed(database: Database) -> None:
     assert (again.attempt, again.first_attempt_at) == (2, NOW)
 
 
+def test_the_time_of_the_next_retry_is_known(database: Database) -> None:
+    assert due.next_retry_at(database) is None
+
+    for wait in (90, 60, 75):
+        end(database, admit_one(database), DeliveryStatus.RETRYING, due_at=NOW + seconds(wait))
+
+    assert due.next_retry_at(database) == NOW + seconds(60)
+
+
 @pytest.mark.parametrize("status", [s for s in DeliveryStatus if s.is_final])
 def test_what_has_ended_is_never_due(database: Database, status: DeliveryStatus) -> None:
     end(database, admit_one(database), status)

@@ -165,6 +165,30 @@ def test_an_outcome_of_what_was_handed_back_changes_nothing(database: Database) 
     assert _delivery(database, given_up)["status"] == DeliveryStatus.RUNNING
 
 
+def test_a_deferral_that_comes_too_late_forgives_nothing(database: Database) -> None:
+    late = admit_one(database)
+    take_lost(database, NOW + seconds(31))
+    end(database, late, DeliveryStatus.RETRYING, due_at=NOW + seconds(60), deferred=True)
+
+    (again,) = claim_share(
+        database, late.event_id, late.handler, lease_of("worker-2", now=NOW + seconds(32))
+    )
+
+    assert (again.attempt, again.forgiven_attempts, again.first_attempt_at) == (2, 0, NOW)
+
+
+def test_a_deferral_that_is_written_twice_forgives_one_attempt(database: Database) -> None:
+    """The answer to the first commit got lost."""
+    only = admit_one(database)
+    for _ in range(2):
+        end(database, only, DeliveryStatus.RETRYING, due_at=NOW + seconds(60), deferred=True)
+
+    (again,) = claim(database, [only.event_id], lease_of(now=NOW + seconds(60)))
+
+    assert (again.attempt, again.forgiven_attempts) == (2, 1)
+    assert again.first_attempt_at == NOW + seconds(60)
+
+
 def test_an_outcome_that_is_written_twice_counts_once(database: Database) -> None:
     only = admit_one(database)
     end(database, only, DeliveryStatus.RETRYING, due_at=NOW, note="first")

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import httpx2
 import pytest
@@ -75,6 +76,24 @@ def test_fails_in_the_order_in_which_it_was_asked(
     assert [api.get("/v1/channels").status_code for _ in range(3)] == [500, 429, 200]
 
 
+def test_fails_one_call_in_so_many(ecomlinx: LocalEcomLinx, api: httpx2.Client) -> None:
+    ecomlinx.fail_next(2, status=500, every=3)
+
+    statuses = [api.get("/v1/channels").status_code for _ in range(9)]
+
+    assert statuses == [200, 200, 500, 200, 200, 500, 200, 200, 200]
+    assert ecomlinx.faults.happened == {500: 2}
+
+
+def test_a_failure_whose_turn_another_takes_comes_next(
+    ecomlinx: LocalEcomLinx, api: httpx2.Client
+) -> None:
+    ecomlinx.fail_next(1, status=500, every=2)
+    ecomlinx.fail_next(1, status=429, every=2)
+
+    assert [api.get("/v1/channels").status_code for _ in range(4)] == [200, 500, 429, 200]
+
+
 def test_closes_the_connection_before_anything_is_done(
     ecomlinx: LocalEcomLinx, api: httpx2.Client
 ) -> None:
@@ -143,6 +162,23 @@ def test_forgets_failures_that_did_not_happen(ecomlinx: LocalEcomLinx, api: http
 def test_fails_with_errors_only(ecomlinx: LocalEcomLinx) -> None:
     with pytest.raises(ValueError, match="200 is no error"):
         ecomlinx.fail_next(1, status=200)
+
+
+def test_fails_at_least_one_call_in_so_many(ecomlinx: LocalEcomLinx) -> None:
+    with pytest.raises(ValueError, match="0 is below 1"):
+        ecomlinx.fail_next(1, status=500, every=0)
+
+
+def test_records_when_a_call_arrived_not_when_it_was_answered(
+    ecomlinx: LocalEcomLinx, api: httpx2.Client
+) -> None:
+    ecomlinx.fail_next(1, delay_seconds=0.2)
+    before = datetime.now(UTC)
+
+    api.get("/v1/channels")
+
+    (request,) = ecomlinx.requests
+    assert timedelta() <= request.received_at - before < timedelta(seconds=0.2)
 
 
 def test_records_every_call_with_its_answer(ecomlinx: LocalEcomLinx, api: httpx2.Client) -> None:

@@ -143,6 +143,7 @@ def end(
     due_at: datetime | None = None,
     note: str | None = None,
     error: Error | None = None,
+    deferred: bool = False,
 ) -> None:
     """Record how one attempt ended, in a transaction of its own."""
     outcome = Outcome(
@@ -154,6 +155,7 @@ def end(
         next_attempt_at=due_at,
         note=note,
         error=error,
+        deferred=deferred,
     )
     with database.write() as connection:
         outcomes.record(database, connection, [outcome])

@@ -2,6 +2,8 @@
 
 import asyncio
 import threading
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -27,6 +29,8 @@ class Fault:
     path_prefix: str | None
     method: str | None
     after_effect: bool
+    every: int
+    met: int = 0
 
     def is_for(self, method: str, path: str) -> bool:
         """Tell whether a call is one of those that are to fail."""
@@ -43,6 +47,7 @@ class Faults:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._faults: list[Fault] = []
+        self._happened: Counter[int | None] = Counter()
 
     def fail_next(
         self,
@@ -54,6 +59,7 @@ class Faults:
         path_prefix: str | None = None,
         method: str | None = None,
         after_effect: bool = False,
+        every: int = 1,
     ) -> None:
         """Have the next `n` matching calls fail, after those that earlier failures are for.
 
@@ -66,13 +72,18 @@ class Faults:
             path_prefix: Only calls whose path begins so, such as ``/v1/orders``.
             method: Only calls with this method.
             after_effect: The call is carried out first; only its answer fails.
+            every: Only one in so many matching calls fails, the last of them.
 
         Raises:
-            ValueError: `status` is no error.
+            ValueError: `status` is no error, or `every` is below 1.
         """
         if status is not None and not 400 <= status <= 599:
             raise ValueError(f"status: {status} is no error")
-        fault = Fault(n, status, retry_after, delay_seconds, path_prefix, method, after_effect)
+        if every < 1:
+            raise ValueError(f"every: {every} is below 1")
+        fault = Fault(
+            n, status, retry_after, delay_seconds, path_prefix, method, after_effect, every
+        )
         with self._lock:
             self._faults.append(fault)
 
@@ -81,13 +92,23 @@ class Faults:
         with self._lock:
             self._faults.clear()
 
+    @property
+    def happened(self) -> Mapping[int | None, int]:
+        """How many calls have failed so far, by status; None stands for those without an error."""
+        with self._lock:
+            return dict(self._happened)
+
     def take(self, method: str, path: str) -> Fault | None:
         """Return how this call is to fail; None where it isn't."""
         with self._lock:
-            fault = next((f for f in self._faults if f.is_for(method, path)), None)
-            if fault is not None:
-                fault.left -= 1
-        return fault
+            meant = [fault for fault in self._faults if fault.is_for(method, path)]
+            for fault in meant:
+                fault.met += 1
+            chosen = next((fault for fault in meant if fault.met >= fault.every), None)
+            if chosen is not None:
+                chosen.left, chosen.met = chosen.left - 1, 0
+                self._happened[chosen.status] += 1
+        return chosen
 
 
 class FaultInjector:

@@ -2,7 +2,8 @@
 
 import threading
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,12 +19,14 @@ class ApiRequest:
         path: The path as it was sent, without the query.
         status: The answer's status; None where the connection was closed without an answer.
         query: The query string as it was sent.
+        received_at: When it arrived, by this machine's clock; two calls are equal without it.
     """
 
     method: str
     path: str
     status: int | None
     query: str = ""
+    received_at: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
 
 
 class RequestLog:
@@ -56,21 +59,25 @@ class Recorder:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        received_at = datetime.now(UTC)
         path, query = _raw_path(scope), scope["query_string"].decode("latin-1")
         is_recorded = False
+
+        def note(status: int | None) -> None:
+            self._log.add(ApiRequest(scope["method"], path, status, query, received_at))
 
         async def record(message: Message) -> None:
             nonlocal is_recorded
             if message["type"] == "http.response.start":
                 is_recorded = True
-                self._log.add(ApiRequest(scope["method"], path, message["status"], query))
+                note(message["status"])
             await send(message)
 
         try:
             await self._app(scope, receive, record)
         finally:
             if not is_recorded:
-                self._log.add(ApiRequest(scope["method"], path, None, query))
+                note(None)
 
 
 def _raw_path(scope: Scope) -> str:

@@ -45,7 +45,7 @@ def test_a_missing_field_is_named(api: EcomLinx, server: ScriptedApi, field: str
     product = {name: value for name, value in examples.PRODUCT.items() if name != field}
     server.answers(json_reply({**examples.PRODUCTS, "data": [examples.PRODUCT, product]}))
 
-    with pytest.raises(UnexpectedResponse, match="Field required") as caught:
+    with pytest.raises(UnexpectedResponse, match="is missing") as caught:
         api.products.list()
 
     assert caught.value.field == f"data.1.{field}"

@@ -115,7 +115,7 @@ def test_inventory_get_finds_the_sku_in_the_list(api: EcomLinx, server: Scripted
 def test_inventory_get_says_which_sku_is_not_there(api: EcomLinx, server: ScriptedApi) -> None:
     server.answers(json_reply(examples.INVENTORY))
 
-    with pytest.raises(NotFound, match="'RED-TEE-S' is not listed") as caught:
+    with pytest.raises(NotFound, match="'RED-TEE-S' is not in the list") as caught:
         api.inventory.get("RED-TEE-S")
 
     assert (caught.value.status, caught.value.code) == (404, "not_found")

@@ -89,6 +89,24 @@ def test_any_call_is_repeated_when_nobody_listens(call: Call, _: Any) -> None:
     assert [call.status for call in told] == [None, None, None]
 
 
+@pytest.mark.parametrize(
+    "hanging",
+    [Reply((30.0,)), Reply((b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", 30.0))],
+    ids=["nothing", "headers only"],
+)
+def test_an_answer_that_never_comes_is_asked_for_again_within_the_timeout(
+    server: ScriptedApi, hanging: Reply
+) -> None:
+    server.answers(hanging, json_reply(examples.CHANNELS))
+    started = time.monotonic()
+
+    with EcomLinx(KEY, server.url, timeout=2) as api:
+        assert api.channels.list()
+
+    assert 1 <= time.monotonic() - started < 2
+    assert len(server.asked) == 2
+
+
 @pytest.mark.usefixtures("no_pauses")
 def test_the_third_failure_is_the_callers(api: EcomLinx, server: ScriptedApi) -> None:
     server.answers(*[error_reply(500, "internal_error", f"no {n}") for n in (1, 2, 3)])

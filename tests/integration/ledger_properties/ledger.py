@@ -80,6 +80,7 @@ class Ledger:
                 duration_ms=1,
                 worker=worker,
                 next_attempt_at=None if step.pause is None else now + step.pause,
+                deferred=step.deferred,
                 note=why,
                 error=Error("Error", why),
             )

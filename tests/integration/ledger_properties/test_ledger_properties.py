@@ -19,10 +19,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from core.api import BudgetSpent
 from core.events import Arrival
 from core.ledger.claims import Claim, Lease
 from core.ledger.database import Database
 from core.ledger.models import DeliveryStatus
+from core.ledger.outcomes import DEFERRED
 from handlers.errors import Fail, Retry, Skip, UncertainStepError
 from tests.integration.ledger_properties.ledger import (
     CRASHED,
@@ -46,7 +48,12 @@ LAST = {
 }
 
 #: What it does at the attempts before.
-BEFORE = {"retries at once": Retry(after=0), "retries": Retry(after=90), "breaks": OSError("away")}
+BEFORE = {
+    "retries at once": Retry(after=0),
+    "retries": Retry(after=90),
+    "breaks": OSError("away"),
+    "is deferred": BudgetSpent("GET /v1/orders", 60),
+}
 
 #: So many that no crash uses them up: what a script ends with is what the delivery must end with.
 RETRIES = 1000
@@ -89,6 +96,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.jobs: list[Job] = []
         self.workers: list[Worker] = []
         self.final: dict[Share, object] = {}
+        self.replayed: set[Share] = set()
         self.names = 0
 
     @initialize()
@@ -254,6 +262,7 @@ class LedgerMachine(RuleBasedStateMachine):
         replayable = self._replayable()
         share = replayable[number % len(replayable)]
         self.ledger.replay(share, self.now)
+        self.replayed.add(share)
         del self.final[share]
 
     def _replayable(self) -> list[Share]:
@@ -302,6 +311,16 @@ class LedgerMachine(RuleBasedStateMachine):
             assert numbers == sorted(set(numbers))
             results = Counter(row["result"] for row in rows)
             assert results[DeliveryStatus.SUCCEEDED] + results[DeliveryStatus.SKIPPED] <= 1
+
+    @invariant()
+    def attempts_that_were_deferred_do_not_count(self) -> None:
+        """Nor does what was before the last replay, whatever it was."""
+        attempts = self.ledger.attempts()
+        for share, row in self.ledger.deliveries().items():
+            results = Counter(attempt["result"] for attempt in attempts.get(share, ()))
+            assert results[DEFERRED] <= row["forgiven_attempts"] <= row["attempts"]
+            if share not in self.replayed:
+                assert row["forgiven_attempts"] == results[DEFERRED]
 
     @invariant()
     def whatever_has_not_ended_will_be_seen_by_a_sweep(self) -> None:

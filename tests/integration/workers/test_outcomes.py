@@ -504,6 +504,7 @@ def test_an_api_call_is_kept_with_the_attempt(
         "path": "/v1/inventory/BLUE-TEE-M",
         "status": 200,
         "error": None,
+        "waited_ms": 0.0,
     }
 
 

@@ -15,7 +15,7 @@ from core.ledger.claims import Claim
 from core.ledger.database import Database
 from core.ledger.models import DeliveryStatus
 from core.queue import ALERTS_QUEUE, EVENTS_QUEUE, connect, open_queue
-from tests.support.ledgers import admit_one
+from tests.support.ledgers import admit_one, end
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_until
 from workers import scheduler
@@ -210,6 +210,33 @@ def test_an_outage_of_redis_lets_silence_count(
     wait_until(
         lambda: _status(sqlite_database, leased) == DeliveryStatus.PENDING, "the lease's end"
     )
+
+
+def test_what_becomes_due_between_two_passes_is_queued_at_its_time(
+    start_scheduler: StartScheduler,
+    sqlite_database: Database,
+    redis_url: str,
+    redis_client: "redis.Redis",
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(scheduler, "INTERVAL", timedelta(hours=1))
+    due_at = [utc_now() + timedelta(seconds=wait) for wait in (1.6, 0.8, 1.2)]
+    for moment in due_at:
+        end(
+            sqlite_database,
+            admit_one(sqlite_database),
+            DeliveryStatus.RETRYING,
+            due_at=moment,
+        )
+    queue = open_queue(EVENTS_QUEUE, redis_client)
+
+    running = start_scheduler(redis_url)
+
+    for number, moment in enumerate(sorted(due_at), start=1):
+        wait_until(lambda n=number: queue.count >= n, f"delivery {number}")  # type: ignore[misc]
+        assert utc_now() >= moment
+    # It looks at the clock a few times each time, and rests in between.
+    assert running.passes < 40
 
 
 def _execute(database: Database, statement: str) -> None:

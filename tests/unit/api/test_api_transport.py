@@ -6,7 +6,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from core.api import ApiCall, EcomLinx, RateLimited, Unreachable
+from core.api import ApiCall, BudgetSpent, EcomLinx, OpenGate, Permit, RateLimited, Unreachable
+from core.api.calls import Request
 
 Fault = Callable[[httpx2.Request], httpx2.Response]
 
@@ -88,38 +89,75 @@ def test_a_text_that_quotes_a_refused_header_is_not_shown() -> None:
     assert "test-key" not in str(caught.value)
 
 
-def test_a_connection_has_five_seconds_and_the_rest_what_is_left() -> None:
+def timeouts_of_tries(call: Callable[[EcomLinx], object]) -> list[dict[str, float]]:
+    """What the tries of a call have that is refused for a moment, out of 24 seconds."""
     timeouts: list[dict[str, float]] = []
 
     def answer(request: httpx2.Request) -> httpx2.Response:
         timeouts.append(dict(request.extensions["timeout"]))
-        return httpx2.Response(503 if len(timeouts) == 1 else 200, json=CHANNELS)
+        return httpx2.Response(429, headers={"Retry-After": "0"})
 
-    with client_of(answer, [], timeout=20.0) as api:
-        api.channels.list()
-
-    first, second = timeouts
-    assert first["connect"] == 5
-    assert first["read"] == pytest.approx(20, abs=0.05)
-    assert second["read"] < first["read"] - 0.09
+    with client_of(answer, [], timeout=24.0, gate=OpenGate()) as api, pytest.raises(RateLimited):
+        call(api)
+    return timeouts
 
 
-class CountingGate:
+@pytest.mark.usefixtures("no_pauses")
+def test_a_connection_has_five_seconds() -> None:
+    assert {each["connect"] for each in timeouts_of_tries(lambda api: api.channels.list())} == {5}
+
+
+@pytest.mark.usefixtures("no_pauses")
+def test_a_try_has_half_of_what_is_left_and_the_last_has_all_of_it() -> None:
+    reads = [each["read"] for each in timeouts_of_tries(lambda api: api.channels.list())]
+
+    assert reads == pytest.approx([12, 12, 24], abs=0.5)
+
+
+@pytest.mark.usefixtures("no_pauses")
+def test_a_try_that_must_not_be_given_up_on_has_all_of_the_time() -> None:
+    reads = [each["read"] for each in timeouts_of_tries(lambda api: api.inventory.adjust("TEE", 1))]
+
+    assert reads == pytest.approx([24, 24, 24], abs=0.5)
+
+
+class CountingGate(OpenGate):
     """Lets `free` requests through and refuses the next."""
 
-    def __init__(self, free: int) -> None:
+    def __init__(self, free: int, retry_after: float = 60) -> None:
         self.free = free
+        self.retry_after = retry_after
         self.asked: list[str] = []
-        self.pauses: list[float | None] = []
+        self.pauses: list[tuple[str, float | None]] = []
+        self.under_way = 0
 
-    def admit(self, request: str, within_seconds: float) -> None:
+    def admit(
+        self,
+        request: Request,
+        within_seconds: float,
+        over_in_seconds: float | None = None,  # noqa: ARG002
+    ) -> Permit:
         assert 0 < within_seconds <= 10
-        self.asked.append(request)
+        self.asked.append(str(request))
         if len(self.asked) > self.free:
-            raise RateLimited("rate_limited", "our own limit", 429, request, retry_after=60)
+            raise BudgetSpent(str(request), self.retry_after)
+        self.under_way += 1
+        return CountedPermit(self)
 
-    def rate_limited(self, retry_after_seconds: float | None) -> None:
-        self.pauses.append(retry_after_seconds)
+    def rate_limited(self, request: Request, retry_after_seconds: float | None) -> None:
+        self.pauses.append((str(request), retry_after_seconds))
+
+
+class CountedPermit:
+    """A permit that its gate has waited 250 ms for."""
+
+    waited_ms = 250.0
+
+    def __init__(self, gate: CountingGate) -> None:
+        self._gate = gate
+
+    def done(self) -> None:
+        self._gate.under_way -= 1
 
 
 def test_every_try_waits_for_its_turn() -> None:
@@ -131,10 +169,25 @@ def test_every_try_waits_for_its_turn() -> None:
 
     with (
         client_of(answer, told, gate=gate) as api,
-        pytest.raises(RateLimited, match="our own limit"),
+        pytest.raises(BudgetSpent, match=r"not sent: .* go on in 60\.0 s"),
     ):
         api.channels.list()
 
     assert gate.asked == ["GET /v1/channels"] * 3
-    assert gate.pauses == [0.0, 0.0]
-    assert len(told) == 2
+    assert gate.pauses == [("GET /v1/channels", 0.0)] * 2
+    assert gate.under_way == 0
+    assert [call.waited_ms for call in told] == [250, 250]
+
+
+def test_a_call_that_has_waited_for_its_turn_in_vain_is_not_tried_again() -> None:
+    gate = CountingGate(free=0, retry_after=0.01)
+    told: list[ApiCall] = []
+
+    with (
+        client_of(lambda _: httpx2.Response(200, json=CHANNELS), told, gate=gate) as api,
+        pytest.raises(BudgetSpent),
+    ):
+        api.channels.list()
+
+    assert gate.asked == ["GET /v1/channels"]
+    assert told == []

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from core.api import (
     ApiError,
     BadRequest,
+    BudgetSpent,
     Conflict,
     Forbidden,
     InternalError,
@@ -86,6 +87,7 @@ def _shortest(low: float, _: float) -> float:
         (_api_error(Unauthorized, 401), RETRYING),
         (_api_error(NotFound, 404), RETRYING),
         (_api_error(ApiError, 418), RETRYING),
+        (BudgetSpent(REQUEST, 30), RETRYING),
         (_api_error(RateLimited, 429), RETRYING),
         (_api_error(RateLimited, 429, retry_after=30), RETRYING),
         (_api_error(InternalError, 500), RETRYING),
@@ -185,6 +187,57 @@ def test_a_lasting_rate_limit_does_not_use_up_a_days_attempts_in_minutes() -> No
     pauses = [after_error(error, _progress(attempt), _average).pause for attempt in range(1, 8)]
 
     assert sum((pause or timedelta() for pause in pauses), timedelta()) > timedelta(hours=20)
+
+
+def _raised_from(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+REFUSED = BudgetSpent(REQUEST, 30)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        REFUSED,
+        _raised_from(ValueError("no stock today"), REFUSED),
+        _raised_from(_api_error(InternalError, 500), REFUSED),
+    ],
+    ids=["itself", "as the cause", "as the cause of an API error"],
+)
+@pytest.mark.parametrize("attempt", [1, 4, 1000])
+def test_a_call_that_the_budget_refused_is_made_when_it_is_its_turn(
+    error: Exception, attempt: int
+) -> None:
+    step = after_error(error, _progress(attempt=attempt, retries=3))
+
+    assert step == NextStep(RETRYING, timedelta(seconds=30), deferred=True)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (Skip("too late"), SKIPPED),
+        (Fail("never"), DEAD),
+        (UncertainStepError("pay"), UNCERTAIN),
+        (Retry(after=1), DEAD),
+    ],
+    ids=repr,
+)
+def test_a_handlers_own_decision_counts_whatever_led_to_it(
+    error: Exception, status: DeliveryStatus
+) -> None:
+    decision = _raised_from(error, REFUSED)
+
+    assert after_error(decision, _progress(attempt=4, retries=3)) == NextStep(status)
+
+
+def test_a_turn_that_has_come_is_not_taken_in_the_same_moment() -> None:
+    step = after_error(BudgetSpent(REQUEST, 0), _progress())
+
+    assert step.pause is not None
+    assert step.pause > timedelta()
 
 
 def test_the_default_retries_take_about_a_day_on_average() -> None:
