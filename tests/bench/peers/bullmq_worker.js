@@ -14,16 +14,16 @@ ledger.pragma("journal_mode = WAL");
 ledger.pragma("synchronous = FULL");
 
 const insertEvent = ledger.prepare(
-  `INSERT INTO event (id, type, entity, source, created_at, received_at, raw, malformed)
-   VALUES (?, ?, ?, 'webhook', ?, ?, ?, 0)`
+  `INSERT INTO event (id, day, type, entity, source, created_at, received_at, raw, malformed)
+   VALUES (?, ?, ?, ?, 'webhook', ?, ?, ?, 0)`
 );
 const insertDelivery = ledger.prepare(
-  `INSERT INTO delivery (event_id, handler, status, attempts, first_attempt_at, claimed_at, worker,
+  `INSERT INTO delivery (event_number, handler, event_type, status, attempts, first_attempt_at, claimed_at, worker,
                          crashes, forgiven_attempts, finished_at)
-   VALUES (?, '${HANDLER}', 'succeeded', 1, ?, ?, '${WORKER}', 0, 0, ?)`
+   VALUES (?, '${HANDLER}', ?, 'succeeded', 1, ?, ?, '${WORKER}', 0, 0, ?)`
 );
 const insertAttempt = ledger.prepare(
-  `INSERT INTO attempt (event_id, handler, number, started_at, duration_ms, result, worker,
+  `INSERT INTO attempt (event_number, handler, number, started_at, duration_ms, result, worker,
                         api_calls)
    VALUES (?, '${HANDLER}', 1, ?, ?, 'succeeded', '${WORKER}', '[]')`
 );
@@ -31,9 +31,12 @@ const insertAttempt = ledger.prepare(
 const record = ledger.transaction((job, body, startedAt, durationMs) => {
   const { id, raw, receivedAt } = job;
   const entity = `order:${body.data.id}`;
-  insertEvent.run(id, body.event, entity, written(body.created_at), written(receivedAt), raw);
-  insertDelivery.run(id, startedAt, startedAt, written());
-  insertAttempt.run(id, startedAt, durationMs);
+  const created = written(body.created_at);
+  const day = created.slice(0, 10);
+  const event = insertEvent.run(id, day, body.event, entity, created, written(receivedAt), raw);
+  const number = event.lastInsertRowid;
+  insertDelivery.run(number, body.event, startedAt, startedAt, written());
+  insertAttempt.run(number, startedAt, durationMs);
 });
 
 // As SQLAlchemy writes times into SQLite.

@@ -20,29 +20,33 @@ def do_nothing(event_id: str, raw: str, received_at: str) -> None:
 def handle(event_id: str, raw: str, received_at: str) -> None:
     """Handle an event, and record it, what became of it, and the attempt."""
     body: dict[str, Any] = json.loads(raw)
+    created_at = datetime.fromisoformat(body["created_at"])
     began, started_at = time.perf_counter(), datetime.now(UTC)
     do_nothing(event_id, raw, received_at)
     duration_ms = (time.perf_counter() - began) * 1000
     engine, tables = _ledger()
     with engine.begin() as connection:
-        connection.execute(
+        result = connection.execute(
             tables["event"].insert(),
             {
                 "id": event_id,
+                "day": created_at.date(),
                 "type": body["event"],
                 "entity": f"order:{body['data']['id']}",
                 "source": "webhook",
-                "created_at": datetime.fromisoformat(body["created_at"]),
+                "created_at": created_at,
                 "received_at": datetime.fromisoformat(received_at),
                 "raw": raw.encode(),
                 "malformed": False,
             },
         )
+        number = result.inserted_primary_key[0]
         connection.execute(
             tables["delivery"].insert(),
             {
-                "event_id": event_id,
+                "event_number": number,
                 "handler": _HANDLER,
+                "event_type": body["event"],
                 "status": "succeeded",
                 "attempts": 1,
                 "first_attempt_at": started_at,
@@ -56,7 +60,7 @@ def handle(event_id: str, raw: str, received_at: str) -> None:
         connection.execute(
             tables["attempt"].insert(),
             {
-                "event_id": event_id,
+                "event_number": number,
                 "handler": _HANDLER,
                 "number": 1,
                 "started_at": started_at,
