@@ -35,7 +35,7 @@ def main() -> None:
             found[name] = measure(bench)
     table = report.as_text([row for rows in found.values() for row in rows])
     print(table)  # noqa: T201
-    print(f"\n{(time.monotonic() - began) / 60:.0f} minutes")  # noqa: T201
+    print(f"\nin {(time.monotonic() - began) / 60:.1f} minutes")  # noqa: T201
     if not arguments.dry_run:
         report.write_all(found, rounds=arguments.rounds)
 

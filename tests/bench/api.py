@@ -130,6 +130,5 @@ def _in_short(story: Story) -> str:
         f"{len(api.calls)} calls, {api.lists} pages, {api.refused} refused,"
         f" {allowance.pace(api.times, _SECOND, _MINUTE):.3f} of the pace,"
         f" {api.times[-1] - api.times[0]:.1f} s, slowest {story.slowest:.1f} s,"
-        f" {story.done} done, {len(story.in_doubt)} in doubt, {story.lost} lost,"
-        f" {story.adjusted_amiss} pieces amiss"
+        f" {story.done} done, {len(story.in_doubt)} in doubt, {story.lost} lost"
     )
