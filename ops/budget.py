@@ -8,7 +8,7 @@ import click
 import orjson
 
 from core.api import EndpointCounts, Usage
-from core.api.budget import RedisBudget
+from core.api.budget.shared import RedisBudget
 from core.settings import SettingsError, load
 from ops.errors import explained
 from ops.tables import print_table

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from core.api import EcomLinx
 from core.api.book.shared import SharedBook
-from core.api.budget import RedisBudget
+from core.api.budget.shared import RedisBudget
 from core.durability import inspect
 from core.ledger import schema
 from core.ledger.database import Database

@@ -4,6 +4,7 @@
 """
 
 from core.api.book import Book, LocalBook, Occasion
+from core.api.budget.waiting import LocalBudget
 from core.api.calls import ApiCall, OnCall
 from core.api.client import EcomLinx
 from core.api.errors import (
@@ -48,7 +49,6 @@ from core.api.models import (
 from core.api.orders import OrderStatus, SettableOrderStatus
 from core.api.products import ProductStatus, SettableProductStatus
 from core.api.usage import EndpointCounts, Usage, WindowUsage
-from core.api.waiting import LocalBudget
 
 __all__ = [
     "ApiCall",

@@ -12,6 +12,7 @@ from core.api.book.local import LocalBook
 from core.api.book.lookup import Lookup
 from core.api.book.occasion import Occasion
 from core.api.book.records import Book
+from core.api.budget.waiting import LocalBudget
 from core.api.calls import OnCall, Once
 from core.api.channels import Channels
 from core.api.gate import Gate, Priority
@@ -20,7 +21,6 @@ from core.api.limits import PLAN_LIMITS, Plan
 from core.api.orders import Orders
 from core.api.products import Products
 from core.api.transport import Transport
-from core.api.waiting import LocalBudget
 from core.api.webhooks import Webhooks
 
 _LIMITS = httpx2.Limits(
@@ -48,7 +48,7 @@ class EcomLinx:
         on_call: Told of each HTTP exchange, tries included, in the thread that made it.
         transport: What sends requests; by default the network.
         gate: Where requests wait for their turn; by default this client keeps to the plan's limits
-            by itself. `core.api.budget.RedisBudget` is for a key that several processes use.
+            by itself. `core.api.budget.shared.RedisBudget` is for a key that several processes use.
         book: What lists have answered lately; by default this client has one to itself.
             `core.api.book.shared.SharedBook` is for a key that several processes use.
 

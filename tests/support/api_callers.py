@@ -12,7 +12,7 @@ from collections.abc import Callable
 from itertools import count
 
 from core.api import BudgetSpent, EcomLinx, Limit, RateLimited
-from core.api.budget import RedisBudget
+from core.api.budget.shared import RedisBudget
 
 KEY = "test-key"
 

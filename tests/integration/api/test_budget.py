@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from core.api import ApiCall, BudgetSpent, EcomLinx, Limit, LocalBudget, Priority, Usage
-from core.api.budget import RedisBudget
+from core.api.budget.shared import RedisBudget
 from handlers.testing import LocalEcomLinx
 from tests.conftest import SettingsFactory
 from tests.support.command_line import CommandLine

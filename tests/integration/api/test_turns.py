@@ -9,10 +9,10 @@ import hypothesis
 from hypothesis import strategies as st
 
 from core.api import Limit, Priority
+from core.api.budget.local_turns import LocalTurns
+from core.api.budget.redis_turns import RedisTurns
+from core.api.budget.turns import Ask, Kind, Verdict
 from core.api.limits import SECOND
-from core.api.local_turns import LocalTurns
-from core.api.redis_turns import RedisTurns
-from core.api.turns import Ask, Kind, Verdict
 from tests.support.redis_server import RedisServer
 
 #: Two windows that both matter, as the documented ones do.

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from core.api import Limit, Priority
+from core.api.budget.local_turns import LocalTurns
+from core.api.budget.turns import NAP, Ask, Kind, Verdict
 from core.api.limits import PLAN_LIMITS, SECOND
-from core.api.local_turns import LocalTurns
-from core.api.turns import NAP, Ask, Kind, Verdict
 
 START = 1_790_000_000 * SECOND
 PATIENCE = 3 * SECOND

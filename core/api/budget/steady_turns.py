@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import redis
 import structlog
 
-from core.api.hits import Hits
+from core.api.budget.hits import Hits
+from core.api.budget.local_turns import LocalTurns, wall_clock
+from core.api.budget.own_calls import OwnCalls
+from core.api.budget.redis_turns import HistoryLostError, RedisTurns, Seen
+from core.api.budget.turns import NAP, Ask, Kind, Verdict
 from core.api.limits import SECOND, Limit, most_within, share_of
-from core.api.local_turns import LocalTurns, wall_clock
-from core.api.own_calls import OwnCalls
-from core.api.redis_turns import HistoryLostError, RedisTurns, Seen
-from core.api.turns import NAP, Ask, Kind, Verdict
 from core.api.usage import Usage
 
 #: So many processes are assumed to share a key until Redis has said how many there are.

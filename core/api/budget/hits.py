@@ -4,7 +4,7 @@ import threading
 import time
 from collections import Counter
 
-from core.api.redis_turns import RedisTurns
+from core.api.budget.redis_turns import RedisTurns
 
 _SECONDS = 0.5
 

@@ -7,11 +7,11 @@ from typing import Any
 import orjson
 import redis
 
-from core.api.counting import totals
+from core.api.budget.counting import totals
+from core.api.budget.redis_scripts import BODIES, CLOCK, KEYS, script
+from core.api.budget.turns import Ask, Kind, Verdict
 from core.api.gate import Priority
 from core.api.limits import SECOND, Limit, reconcile_limit
-from core.api.redis_scripts import BODIES, CLOCK, KEYS, script
-from core.api.turns import Ask, Kind, Verdict
 from core.api.usage import Usage, WindowUsage
 
 

@@ -1,11 +1,12 @@
 """The Lua scripts by which Redis says whose turn it is.
 
-The rules are those of `core.api.local_turns`, which says in Python what they are; a test compares
-the two. Each script is atomic, goes by Redis's clock alone, and leaves nothing behind for ever.
+The rules are those of `core.api.budget.local_turns`, which says in Python what they are; a test
+compares the two. Each script is atomic, goes by Redis's clock alone, and leaves nothing behind for
+ever.
 """
 
 from core.api import turns
-from core.api.counting import MINUTE, MINUTES
+from core.api.budget.counting import MINUTE, MINUTES
 
 #: What the scripts are given as KEYS, in this order; `counts` is followed by the minute.
 KEYS = (

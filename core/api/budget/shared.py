@@ -10,10 +10,10 @@ from pydantic import SecretStr
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from core.api.budget.redis_turns import RedisTurns
+from core.api.budget.steady_turns import SteadyTurns
+from core.api.budget.waiting import WaitingGate
 from core.api.limits import PLAN_LIMITS, Limit, Plan
-from core.api.redis_turns import RedisTurns
-from core.api.steady_turns import SteadyTurns
-from core.api.waiting import WaitingGate
 
 #: Seconds that a handler's call waits for its turn; who would have to wait longer comes back later.
 LONGEST_WAIT = 3.0

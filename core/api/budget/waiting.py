@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
 
+from core.api.budget.local_turns import LocalTurns
+from core.api.budget.turns import DEFAULT_PAUSE_SECONDS, NAP, Ask, Kind, Turns, Verdict
 from core.api.calls import Request
 from core.api.errors import BudgetSpent
 from core.api.gate import Permit, Priority
 from core.api.limits import PLAN_LIMITS, SECOND, Limit, Plan
-from core.api.local_turns import LocalTurns
-from core.api.turns import DEFAULT_PAUSE_SECONDS, NAP, Ask, Kind, Turns, Verdict
 from core.api.usage import Usage
 
 #: A request is certain not to arrive any more so long after its time is over.

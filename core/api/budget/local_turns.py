@@ -6,10 +6,8 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from core.api.counting import Counts
-from core.api.gate import Priority
-from core.api.limits import SECOND, Limit, earliest, longest, reconcile_limit
-from core.api.turns import (
+from core.api.budget.counting import Counts
+from core.api.budget.turns import (
     NAP,
     NAP_GRACE,
     SHADOW_GRACE,
@@ -20,6 +18,8 @@ from core.api.turns import (
     Kind,
     Verdict,
 )
+from core.api.gate import Priority
+from core.api.limits import SECOND, Limit, earliest, longest, reconcile_limit
 from core.api.usage import Usage, WindowUsage
 
 Clock = Callable[[], int]
@@ -32,7 +32,7 @@ def wall_clock() -> Clock:
 
 
 class LocalTurns:
-    """The turns of one process; the rules are those of `core.api.redis_scripts`, in Python.
+    """The turns of one process; the rules are those of `core.api.budget.redis_scripts`, in Python.
 
     A call in flight may arrive at any time, so it counts as though it were sent now, until it is
     done: from then on it counts as sent at that moment. So no more calls than allowed can arrive

@@ -1,0 +1,1 @@
+"""The API budget: whose turn it is, so that nobody calls more often than EcomLinx allows."""
