@@ -5,7 +5,7 @@ compares the two. Each script is atomic, goes by Redis's clock alone, and leaves
 ever.
 """
 
-from core.api import turns
+from core.api.budget import turns
 from core.api.budget.counting import MINUTE, MINUTES
 
 #: What the scripts are given as KEYS, in this order; `counts` is followed by the minute.

@@ -40,7 +40,7 @@ def handle(event_id: str, raw: str, received_at: str) -> None:
                 "malformed": False,
             },
         )
-        (number,) = result.inserted_primary_key or ()
+        (number,) = tuple(result.inserted_primary_key or ())
         connection.execute(
             tables["delivery"].insert(),
             {
