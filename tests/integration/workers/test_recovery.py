@@ -43,7 +43,7 @@ def age(
     client: "redis.Redis", *job_ids: str, seconds: float = PATIENCE.total_seconds() + 1
 ) -> None:
     """Make it so long since these jobs were queued."""
-    then = (time.time() - seconds) * 1000
+    then = int((time.time() - seconds) * 1000)
     client.zadd(PENDING_KEY, dict.fromkeys(job_ids, then), xx=True)
 
 
