@@ -41,7 +41,10 @@ def budget(*, as_json: bool) -> None:
 def _usage() -> Usage:
     settings = load()
     if settings.ecomlinx_api_key is None:
-        raise SettingsError("ECOMLINX_API_KEY is not set: the budget is the key's")
+        raise SettingsError(
+            "ECOMLINX_API_KEY is not set, and the budget is a key's: set it, and REDIS_URL, as for"
+            " the workers"
+        )
     with RedisBudget(
         settings.redis_url, settings.ecomlinx_api_key, settings.ecomlinx_plan
     ) as shared:

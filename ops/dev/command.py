@@ -132,8 +132,18 @@ In another terminal, in this folder:
   # list what has arrived; then read one event's whole story
   {us} events list
   {us} events show ID
-
+{_how_to_ask_for_the_budget(plan, us)}
 The local EcomLinx {made_up}. Ctrl-C stops everything.
+"""
+
+
+def _how_to_ask_for_the_budget(plan: Plan, us: str) -> str:
+    """Only with a Redis of ours: the address of another may hold a password."""
+    if not plan.brings_redis:
+        return ""
+    return f"""\
+  # tell how much of the API budget is left
+  REDIS_URL={plan.redis_url} ECOMLINX_API_KEY={DEV_API_KEY} {us} budget
 """
 
 

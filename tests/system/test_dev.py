@@ -113,6 +113,20 @@ def test_an_event_of_ones_own_can_be_sent_and_looked_up(
     assert ended in {(PATH, 200, "succeeded"), (PATH, 409, "skipped")}
 
 
+def test_the_budget_can_be_asked_for_as_it_says(
+    dev: Process, folder: Path, environment: dict[str, str]
+) -> None:
+    told = re.search(r"REDIS_URL=(\S+) ECOMLINX_API_KEY=(\S+) \S+hooks budget", dev.output)
+    assert told is not None, dev.output
+    dev.wait_for_line("PATCH /v1/orders/ord_")
+
+    named = {**environment, "REDIS_URL": told[1], "ECOMLINX_API_KEY": told[2]}
+    printed = ecomlinx_hooks(folder, named, "budget")
+
+    assert re.search(r"^[1-9]\d* of 1,000 calls in 60 s are used", printed), printed
+    assert "PATCH /v1/orders/{id}" in printed
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
 def test_stopping_it_leaves_nothing_running(
     dev: Process, folder: Path, number: signal.Signals
