@@ -105,6 +105,16 @@ def test_a_finished_event_goes_with_all_that_belongs_to_it(
         assert _count(database, model) == 0
 
 
+def test_a_number_is_not_given_again(database: Database) -> None:
+    (old,) = admit(database, [arrival_of()])
+    end(database, old)
+    assert _delete_all(database) == 1
+
+    (new,) = admit(database, [arrival_of()])
+
+    assert new.event_number > old.event_number
+
+
 def test_an_event_that_nobody_waits_for_goes_too(database: Database) -> None:
     _arrive(database)
     _arrive(database, body=b"malformed")

@@ -17,7 +17,16 @@ from core.ledger.schema import LedgerOutOfDateError
 from core.ledger.steps import Step
 from tests.conftest import ProcessStarter, SettingsFactory
 from tests.support.deliveries import body_of
-from tests.support.ledgers import NOW, admit, arrival_of, claim_share, end, lease_of, seconds
+from tests.support.ledgers import (
+    NOW,
+    admit,
+    admit_one,
+    arrival_of,
+    claim_share,
+    end,
+    lease_of,
+    seconds,
+)
 
 UPGRADE = (
     "from core.settings import load;"
@@ -49,6 +58,8 @@ def test_an_upgrade_keeps_what_the_ledger_knows(blank_database: Database) -> Non
     for claim in admit(blank_database, [*reversed(arrivals), undated], ["restock", "notify"]):
         steps.finish(blank_database, claim, "order", "po_1", NOW)
         end(blank_database, claim, DeliveryStatus.RETRYING, due_at=NOW, error=Error("E", "no"))
+    skipped = arrival_of(body_of("inventory.low"), received_at=NOW)
+    end(blank_database, admit_one(blank_database, skipped), DeliveryStatus.SKIPPED)
     before = stories.latest(blank_database, limit=20)
     told = [stories.whole(blank_database, event["id"]) for event in before]
 
@@ -58,6 +69,10 @@ def test_an_upgrade_keeps_what_the_ledger_knows(blank_database: Database) -> Non
     assert schema.differences(blank_database) == []
     assert stories.latest(blank_database, limit=20) == before
     assert [stories.whole(blank_database, event["id"]) for event in before] == told
+    by_type = stories.latest(
+        blank_database, limit=20, status=DeliveryStatus.SKIPPED, event_type="inventory.*"
+    )
+    assert [event["id"] for event in by_type] == [skipped.id]
     # Known again by their bodies, and by what belongs to them.
     assert admit(blank_database, [*arrivals, undated]) == []
     (again,) = claim_share(blank_database, arrivals[0].id, "restock", lease_of())

@@ -89,6 +89,29 @@ def test_the_same_job_twice_is_handled_once(open_workbench: OpenWorkbench) -> No
     assert [bench.delivery(event_id)["attempts"] for event_id in events] == [1] * 20
 
 
+def test_an_event_that_comes_again_whole_is_tried_again_if_that_is_due(
+    open_workbench: OpenWorkbench, clock: Clock
+) -> None:
+    log = _Log()
+
+    def fail_first(event: Event, ctx: Context) -> None:
+        log.count(event, ctx)
+        if ctx.attempt == 1:
+            raise Retry(after=60)
+
+    bench = open_workbench(fail_first)
+    body = body_of()
+    event_id = bench.deliver_one(body)
+
+    bench.deliver_one(body)
+    assert log.counts() == {event_id: 1}
+    clock.advance(60)
+    bench.deliver_one(body)
+
+    assert log.counts() == {event_id: 2}
+    assert bench.delivery(event_id)["status"] == "succeeded"
+
+
 def test_the_same_events_for_two_workers_at_once_are_handled_once(
     open_workbench: OpenWorkbench,
 ) -> None:
