@@ -39,10 +39,8 @@ class LostClaimError(Exception):
 
 def look(database: Database, claim: Claim, name: str) -> Step | None:
     """Return what is known of a step, if anything is."""
-    query = sa.select(_STEP.c.state, _STEP.c.result, _STEP.c.attempt).where(*_key(claim, name))
     with database.read() as connection:
-        row = connection.execute(query).one_or_none()
-    return Step(StepState(row.state), row.result, row.attempt) if row else None
+        return _known(connection, claim, name)
 
 
 def begin(
@@ -59,10 +57,7 @@ def begin(
         _require_claim(connection, claim)
         if not repeatable and _insert(database, connection, claim, name, now):
             return None
-        row = connection.execute(
-            sa.select(_STEP.c.state, _STEP.c.result, _STEP.c.attempt).where(*_key(claim, name))
-        ).one_or_none()
-    return Step(StepState(row.state), row.result, row.attempt) if row else None
+        return _known(connection, claim, name)
 
 
 def finish(database: Database, claim: Claim, name: str, result: Any, now: datetime) -> None:
@@ -86,6 +81,12 @@ def forget(database: Database, claim: Claim, name: str) -> None:
                 *_key(claim, name), _is_own(claim), _STEP.c.state == StepState.STARTED
             )
         )
+
+
+def _known(connection: Connection, claim: Claim, name: str) -> Step | None:
+    query = sa.select(_STEP.c.state, _STEP.c.result, _STEP.c.attempt).where(*_key(claim, name))
+    row = connection.execute(query).one_or_none()
+    return Step(StepState(row.state), row.result, row.attempt) if row else None
 
 
 def _require_claim(connection: Connection, claim: Claim) -> None:
